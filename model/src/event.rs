@@ -1,0 +1,115 @@
+//! What is written down about a session, beside the bytes of its terminal. Versioned by [`EVENT_VERSION`].
+
+use crate::decision::Authority;
+use crate::id::PolicyDigest;
+use crate::layer::Layer;
+use crate::receipt::Receipt;
+use crate::session::{ExitStatus, Purpose, SessionFacts, WindowSize};
+use crate::subject::{Exec, Subject};
+use crate::time::UnixMs;
+use crate::verdict::{Confinement, Denial};
+use serde::{Deserialize, Serialize};
+
+/// Version of the events' form; a reader refuses a newer one.
+pub const EVENT_VERSION: u32 = 1;
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// The wall clock when it happened.
+    pub at: UnixMs,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum EventKind {
+    /// The session starts; the first event of each recording.
+    Started {
+        /// whose, for what, from where
+        facts: Box<SessionFacts>,
+        /// what it was opened for
+        purpose: Purpose,
+        /// the terminal's size, when it has one
+        window: Option<WindowSize>,
+        /// the layers that hold it
+        layers: Vec<Layer>,
+        /// the module that judges it
+        policy: Option<PolicyDigest>,
+    },
+    /// A subject was allowed; written before it goes on.
+    Allowed {
+        /// the process that asked, on the node; 0 for a line
+        pid: u32,
+        /// what
+        subject: Subject,
+        /// how confined
+        confinement: Confinement,
+        /// on whose authority
+        authority: Authority,
+    },
+    /// A subject was refused.
+    Denied {
+        /// the process that asked, on the node; 0 for a line
+        pid: u32,
+        /// what
+        subject: Subject,
+        /// why
+        denial: Denial,
+        /// on whose authority
+        authority: Authority,
+    },
+    /// The image that the kernel loaded is the one that was allowed.
+    Verified {
+        /// the process
+        pid: u32,
+        /// number of the decision
+        decision: u64,
+    },
+    /// An allowed exec did not happen: the kernel refused it, or its caller died.
+    Lapsed {
+        /// the process
+        pid: u32,
+        /// number of the decision
+        decision: u64,
+    },
+    /// The image was not the one that was allowed; the process was killed before its first instruction.
+    Killed {
+        /// the process
+        pid: u32,
+        /// number of the decision, if there was one
+        decision: Option<u64>,
+        /// what the kernel had loaded
+        found: Option<Box<Exec>>,
+        /// what differs, in words
+        difference: String,
+    },
+    /// The engine finished a line.
+    LineDone {
+        /// its exit status
+        status: i32,
+    },
+    /// The terminal's size changed.
+    Resized(WindowSize),
+    /// Input was masked from here: the terminal does not echo, so this is a password.
+    Masked {
+        /// how many bytes were replaced
+        bytes: u32,
+    },
+    /// The judge went away or came back.
+    Judge {
+        /// whether it answers now
+        live: bool,
+    },
+    /// The client sent a signal.
+    Signalled {
+        /// the signal's number on the node
+        number: i32,
+    },
+    /// The program that the session was opened for ended.
+    Exited(ExitStatus),
+    /// The session ended; the last event of each recording.
+    Ended(Receipt),
+}

@@ -1,0 +1,107 @@
+//! What a policy module answers.
+
+use crate::time::UnixMs;
+use serde::{Deserialize, Serialize};
+
+/// A module's answer to one question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[must_use]
+pub enum Verdict {
+    /// It may run, so confined.
+    Allow(Confinement),
+    /// It may not.
+    Deny(Denial),
+    /// Somebody has to say so first.
+    Ask(Ask),
+}
+
+/// What the kernel then enforces for that process and its children, beyond what the session's jail does already.
+/// The default adds nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Confinement {
+    /// The user to run as; none for the session's own.
+    pub run_as: Option<String>,
+    /// Paths that it may read; none for all that the jail shows.
+    pub read: Option<Vec<String>>,
+    /// Paths that it may write; none for all that the jail lets be written.
+    pub write: Option<Vec<String>>,
+    /// Paths that it may execute; none for all that the jail lets be executed.
+    pub execute: Option<Vec<String>>,
+    /// The network that it may use.
+    pub network: Network,
+    /// What its children may be.
+    pub children: Children,
+    /// Capabilities by name, for a run-as as root.
+    pub capabilities: Vec<String>,
+    /// Names of environment variables that it may keep; none for all.
+    pub environment: Option<Vec<String>>,
+    /// Milliseconds that it may run; none for the session's time.
+    pub time_limit_ms: Option<u64>,
+}
+
+impl Confinement {
+    /// The first thing wanted that the node does not enforce yet, in words; none when everything wanted is enforced.
+    /// Complete by construction: a field that is added here has to be named.
+    #[must_use]
+    pub fn unenforced(&self) -> Option<&'static str> {
+        let Self { run_as, read, write, execute, network, children, capabilities, environment, time_limit_ms } = self;
+        [
+            (run_as.is_some(), "another user"),
+            (read.is_some() || write.is_some() || execute.is_some(), "path sets of its own"),
+            (*network != Network::Session, "a network of its own"),
+            (*children != Children::Judged, "children that are not judged one by one"),
+            (!capabilities.is_empty(), "capabilities"),
+            (environment.is_some(), "an environment of its own"),
+            (time_limit_ms.is_some(), "a time limit"),
+        ]
+        .into_iter()
+        .find_map(|(wanted, what)| wanted.then_some(what))
+    }
+}
+
+/// The network that a process may use.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+pub enum Network {
+    /// What the session has.
+    #[default]
+    Session,
+    /// None.
+    None,
+    /// TCP connections to these ports only.
+    Ports(Vec<u16>),
+}
+
+/// What a process's children may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+pub enum Children {
+    /// Each is judged, as everything in the session.
+    #[default]
+    Judged,
+    /// None is asked about; all are recorded.
+    Trusted,
+    /// There may be none.
+    Forbidden,
+}
+
+/// A refusal, in words for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Denial {
+    /// The rule's name, one word: `docker-mounts`.
+    pub rule: String,
+    /// Why: `mounts of / are not allowed`.
+    pub reason: String,
+    /// The nearest form that is allowed: `docker ps`; empty when there is none.
+    pub hint: String,
+}
+
+/// A question to people.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ask {
+    /// What they are asked.
+    pub prompt: String,
+    /// Who may answer; empty for the request's approvers.
+    pub approvers: Vec<String>,
+    /// When the question lapses.
+    pub expiry: UnixMs,
+}

@@ -1,0 +1,93 @@
+//! Keeper and shell. The shell is not trusted: what it says can make a record say less or more, never let anything run.
+//!
+//! The shell finds the socket as its descriptor 0. Descriptors 1 and 2 are the session's terminal, opened for reading and
+//! writing, or the client's output and error pipes; without a terminal, the pipe with the client's input comes with
+//! [`FromKeeper::Welcome`] by SCM_RIGHTS.
+
+use super::judge::ModuleInfo;
+use crate::session::{Purpose, SessionFacts};
+use crate::subject::Line;
+use crate::verdict::Denial;
+use serde::{Deserialize, Serialize};
+
+/// Most bytes of one message from the shell: a parsed line repeats the words of its text a few times over.
+pub const MESSAGE_MAX: usize = 512 * 1024;
+
+/// From the shell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToKeeper {
+    /// A line, before anything of it runs; answered by [`FromKeeper::Line`] with the same `id`.
+    Line {
+        /// the shell's number
+        id: u32,
+        /// the line
+        line: Line,
+    },
+    /// The operator gave up waiting for the answer to a line.
+    Withdraw {
+        /// the shell's number
+        id: u32,
+    },
+    /// The engine finished the accepted line `id`.
+    Done {
+        /// the shell's number
+        id: u32,
+        /// its exit status, as `$?` has it
+        status: i32,
+    },
+}
+
+/// From the keeper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromKeeper {
+    /// The first message.
+    Welcome {
+        /// the session
+        facts: Box<SessionFacts>,
+        /// what it was opened for; a command is judged and run as one line
+        purpose: Purpose,
+        /// the module that judges it; none: everything will be denied
+        module: Option<ModuleInfo>,
+        /// canonical path of the engine in the jail
+        engine: String,
+    },
+    /// The answer to a line.
+    Line {
+        /// the shell's number
+        id: u32,
+        /// the answer
+        answer: LineAnswer,
+    },
+    /// An exec was refused while a line ran, whoever in the tree asked for it: to be said when the terminal is free.
+    ExecDenied {
+        /// the program, as bytes of the path
+        path: Vec<u8>,
+        /// why
+        notice: Notice,
+    },
+    /// The judge went away or came back, possibly with another module.
+    Judge {
+        /// the module; none while there is no judge
+        module: Option<ModuleInfo>,
+    },
+    /// Something that the operator should know: the session is about to end.
+    Message(String),
+}
+
+/// The answer to a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LineAnswer {
+    /// Run it.
+    Allowed,
+    /// Do not.
+    Denied(Notice),
+}
+
+/// A denial as the operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Who denied: `INFRA_DIAG@4f2a`, or `portcullis` for its own rules.
+    pub by: String,
+    /// Why.
+    pub denial: Denial,
+}

@@ -1,0 +1,118 @@
+//! Gateway and warden. The gateway says what it wants by the names of grants; the warden knows the grants themselves,
+//! checked by the controller's signature, so the gateway can invent nothing.
+
+use crate::action::Role;
+use crate::grant::{SignedGrant, SignedRevocation};
+use crate::id::{GrantId, SessionId};
+use crate::layer::Layer;
+use crate::receipt::{EndCause, Receipt, RevokeReceipt};
+use crate::session::{ExitStatus, PtyRequest, Purpose, SessionFacts};
+use serde::{Deserialize, Serialize};
+
+/// From the gateway. `ticket` is the gateway's own number, repeated in the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToWarden {
+    /// The first message.
+    Hello {
+        /// [`PROTOCOL`](super::PROTOCOL)
+        protocol: u32,
+    },
+    /// Keep this grant; answered by [`FromWarden::Installed`] or [`FromWarden::Refused`].
+    Install {
+        /// the gateway's number
+        ticket: u64,
+        /// the grant, as the controller signed it
+        grant: SignedGrant,
+    },
+    /// Open a session; answered by [`FromWarden::Opened`], with the session's socket, or [`FromWarden::Refused`].
+    Open {
+        /// the gateway's number
+        ticket: u64,
+        /// what is to be opened
+        open: Box<OpenSession>,
+    },
+    /// End every session of a grant for good; answered by [`FromWarden::Revoked`] when no process is left.
+    Revoke {
+        /// the gateway's number
+        ticket: u64,
+        /// the revocation, as the controller signed it
+        revocation: SignedRevocation,
+    },
+    /// End one session; answered by [`FromWarden::Ended`], as every end is.
+    End {
+        /// which
+        session: SessionId,
+        /// why
+        cause: EndCause,
+    },
+}
+
+/// What the gateway wants opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenSession {
+    /// The grant whose key signed the connection.
+    pub grant: GrantId,
+    /// The address and port that the connection came from.
+    pub source: String,
+    /// SHA-256 fingerprint of the key whose signature was verified, in OpenSSH's form. The warden compares it with the grant's.
+    pub key_fingerprint: String,
+    /// The client's identification string.
+    pub client: String,
+    /// Shell or command.
+    pub purpose: Purpose,
+    /// The terminal, when the client asked for one.
+    pub pty: Option<PtyRequest>,
+    /// The client's LANG and LC_* variables; others are dropped by the gateway and again by the keeper.
+    pub environment: Vec<(String, String)>,
+}
+
+/// From the warden.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromWarden {
+    /// The answer to Hello.
+    Hello {
+        /// [`PROTOCOL`](super::PROTOCOL)
+        protocol: u32,
+        /// the node's name; grants for another are refused
+        target: String,
+        /// the node's role
+        role: Role,
+        /// the layers of enforcement, tried at start
+        layers: Vec<Layer>,
+        /// the grants that it keeps, as the controller signed them
+        grants: Vec<SignedGrant>,
+    },
+    /// The grant is kept.
+    Installed {
+        /// the gateway's number
+        ticket: u64,
+    },
+    /// The session runs; the packet carries one descriptor, the session's socket (see [`super::keeper`]).
+    Opened {
+        /// the gateway's number
+        ticket: u64,
+        /// the session's facts
+        facts: Box<SessionFacts>,
+    },
+    /// It was not done.
+    Refused {
+        /// the gateway's number
+        ticket: u64,
+        /// why, in words for the operator; the warden's own log has more
+        reason: String,
+    },
+    /// A revocation is done.
+    Revoked {
+        /// the gateway's number
+        ticket: u64,
+        /// what it did
+        receipt: RevokeReceipt,
+    },
+    /// A session ended, by whatever cause.
+    Ended {
+        /// the receipt
+        receipt: Receipt,
+        /// how its program ended, when it did so by itself
+        exit: Option<ExitStatus>,
+    },
+}
