@@ -1,1 +1,13 @@
-//! tests
+//! The harness of the end-to-end tests, of the demo and of the benchmarks: a real `portcullis serve` in a folder of its
+//! own, a real request, the stock `ssh` client.
+//!
+//! Nothing here knows the product's insides: it uses the command line, the network, and what the kernel shows of a process.
+
+pub mod client;
+pub mod stage;
+pub mod terminal;
+pub mod wait;
+
+pub use client::{Access, Output};
+pub use stage::{Owner, Stage, StageOptions};
+pub use terminal::Terminal;

@@ -1,0 +1,160 @@
+//! The promises of ARCHITECTURE.md, each with the real programs and the stock ssh client.
+
+use anyhow::{Context as _, Result, ensure};
+use portcullis_tests::stage::{alive, processes_with};
+use portcullis_tests::{Stage, wait};
+use std::path::PathBuf;
+
+/// Recordings of the stage, as folders.
+fn recordings(stage: &Stage) -> Vec<PathBuf> {
+    std::fs::read_dir(stage.data().join("evidence")).map(|d| d.flatten().map(|e| e.path()).collect()).unwrap_or_default()
+}
+
+#[test]
+fn nothing_runs_unjudged_whoever_asks() -> Result<()> {
+    let stage = Stage::start()?;
+    let access = stage.grant("INFRA_DIAG")?;
+    for (command, allowed) in [
+        ("echo one && date +%Y", true),
+        ("for i in 1 2 3; do echo $i; done | wc -l", true),
+        ("cat < /etc/hostname", true),
+        ("echo $(python3 -c 'print(1)')", false),
+        ("ls; python3 -c 'print(1)'", false),
+        ("bash -c id", false),
+        ("sh -c id", false),
+        ("env python3 -c 'print(1)'", false),
+        ("find /etc -maxdepth 0 -exec id ;", false),
+        ("awk 'BEGIN{system(\"id\")}'", false),
+        ("xargs python3 < /dev/null", false),
+        ("p=python3; $p -c 'print(1)'", false),
+        ("cp /usr/bin/id ./ls2; ./ls2", false),
+    ] {
+        let output = access.run(command)?;
+        ensure!((output.status == Some(0)) == allowed, "{command:?} should be {}: {output:?}", if allowed { "allowed" } else { "refused" });
+        ensure!(allowed || output.stderr.contains("denied by"), "{command:?} was refused without a reason: {output:?}");
+        ensure!(!output.stdout.contains("uid="), "{command:?} ran: {output:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_decision_is_in_the_recording() -> Result<()> {
+    let stage = Stage::start()?;
+    let access = stage.grant("INFRA_DIAG")?;
+    access.run("uname -m; python3 -V")?;
+    let allowed = access.run("uname -m")?;
+    ensure!(allowed.status == Some(0), "{allowed:?}");
+    let sessions = wait::until("both sessions to be listed as ended", wait::LONG, || {
+        let list = stage.json(&["session", "list"]).ok()?;
+        let ids: Vec<String> = list["sessions"].as_array().or(list.as_array())?.iter().filter(|s| !s["ended"].is_null() || !s["receipt"].is_null()).filter_map(|s| s["id"].as_str().map(str::to_owned)).collect();
+        (ids.len() == 2).then_some(ids)
+    })?;
+    let mut shown = String::new();
+    for id in &sessions {
+        shown.push_str(&stage.json(&["session", "show", id])?.to_string());
+    }
+    for wanted in ["uname", "python3", "/usr/bin/uname"] {
+        ensure!(shown.contains(wanted), "{wanted} is not in session show: {shown}");
+    }
+    Ok(())
+}
+
+#[test]
+fn exit_status_output_and_input_pass_unchanged() -> Result<()> {
+    let stage = Stage::start()?;
+    let access = stage.grant("INFRA_DIAG")?;
+    let status = access.run("exit 37")?;
+    ensure!(status.status == Some(37), "{status:?}");
+    let split = access.run("echo out; echo err >&2; false")?;
+    ensure!((split.status, split.stdout.as_str(), split.stderr.as_str()) == (Some(1), "out\n", "err\n"), "{split:?}");
+    let input: Vec<u8> = (0..3_000_000_u32).map(|i| b'a' + (i % 26) as u8).collect();
+    let counted = access.run_with_input(&["wc -c"], &input)?;
+    ensure!(counted.stdout.trim() == "3000000", "{counted:?}");
+    let big = access.run("seq 1 200000 | tail -1; seq 1 200000")?;
+    ensure!(big.stdout.lines().count() == 200_001, "{} lines", big.stdout.lines().count());
+    Ok(())
+}
+
+#[test]
+fn revoke_leaves_nothing() -> Result<()> {
+    let stage = Stage::start()?;
+    let access = stage.grant("INFRA_DIAG")?;
+    let mut first = access.terminal()?;
+    first.expect("INFRA_DIAG")?;
+    let mut second = access.terminal()?;
+    second.expect("INFRA_DIAG")?;
+    for (terminal, mark) in [(&mut first, "87651"), (&mut second, "87652")] {
+        terminal.line(&format!("for i in 1 2 3 4 5; do setsid sleep {mark} & done; sleep {mark} | cat"))?;
+    }
+    let marked = || [processes_with("sleep 87651"), processes_with("sleep 87652")].concat();
+    let running = wait::until("twelve sleeping processes", wait::LONG, || {
+        let found = marked();
+        (found.len() >= 12).then_some(found)
+    })?;
+    let receipt = stage.revoke(&access)?;
+    ensure!(running.iter().all(|pid| !alive(*pid)) && marked().is_empty(), "some outlived it: {:?}; {receipt}", marked());
+    ensure!(receipt.to_string().contains("\"survivors\":0"), "{receipt}");
+    first.wait()?;
+    second.wait()?;
+    let again = access.run("true")?;
+    ensure!(again.status == Some(255) && again.stderr.contains("Permission denied"), "{again:?}");
+    Ok(())
+}
+
+#[test]
+fn a_grant_ends_by_itself() -> Result<()> {
+    let stage = Stage::start()?;
+    let access = stage.grant_for("INFRA_DIAG", "5s")?;
+    let mut terminal = access.terminal()?;
+    terminal.expect("INFRA_DIAG")?;
+    terminal.line("sleep 86543")?;
+    terminal.wait().context("the session outlived its grant")?;
+    ensure!(processes_with("sleep 86543").is_empty());
+    let again = access.run("true")?;
+    ensure!(again.status == Some(255), "{again:?}");
+    Ok(())
+}
+
+#[test]
+fn every_byte_is_recorded_but_no_password() -> Result<()> {
+    let stage = Stage::start()?;
+    let access = stage.grant("INFRA_DIAG")?;
+    let mut terminal = access.terminal()?;
+    terminal.expect("INFRA_DIAG")?;
+    terminal.line("echo visible-$((6*7))")?;
+    terminal.expect("visible-42")?;
+    terminal.line("read -s -p 'Password: ' secret; echo; echo length-${#secret}")?;
+    terminal.expect("Password: ")?;
+    terminal.line("hunter2hunter2")?;
+    terminal.expect("length-14")?;
+    terminal.line("exit 4")?;
+    ensure!(terminal.wait()?.code() == Some(4));
+    let folder = wait::until("the recording", wait::LONG, || recordings(&stage).pop())?;
+    let bytes = std::fs::read(folder.join("recording"))?;
+    let has = |text: &[u8]| bytes.windows(text.len()).any(|w| w == text);
+    ensure!(has(b"visible-42"), "the output is not recorded");
+    ensure!(!has(b"hunter2"), "the password is recorded");
+    Ok(())
+}
+
+#[test]
+fn a_session_that_cannot_be_recorded_does_not_start() -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: a full disk is made with a mount, which takes root");
+        return Ok(());
+    }
+    let stage = Stage::start()?;
+    let access = stage.grant("INFRA_DIAG")?;
+    let evidence = stage.data().join("evidence");
+    // no space at all where recordings go
+    let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=4k,nr_inodes=1,mode=0755", "full"]).arg(&evidence).status()?;
+    ensure!(mounted.success(), "cannot mount");
+    let refused = access.run("echo ran");
+    let unmounted = std::process::Command::new("umount").arg(&evidence).status()?;
+    let refused = refused?;
+    ensure!(unmounted.success());
+    ensure!(refused.status != Some(0) && !refused.stdout.contains("ran"), "{refused:?}");
+    let again = access.run("echo ran")?;
+    ensure!(again.stdout == "ran\n", "it does not recover: {again:?}; {}", stage.output());
+    Ok(())
+}
