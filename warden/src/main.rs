@@ -1,2 +1,5 @@
-//! main
-fn main() {}
+//! The program `portcullis-warden`; see the library.
+
+fn main() -> std::process::ExitCode {
+    portcullis_warden::main()
+}

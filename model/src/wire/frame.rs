@@ -56,6 +56,7 @@ impl Frames {
     ///
     /// # Errors
     /// [`FrameError`] when what came is not a message.
+    #[expect(clippy::should_implement_trait, reason = "an iterator has one item type; this hands out whatever the caller expects")]
     pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         let rest = self.pending.get(self.taken..).unwrap_or_default();
         let Some((header, rest)) = rest.split_first_chunk::<4>() else { return Ok(None) };

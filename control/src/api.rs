@@ -1,0 +1,58 @@
+//! The API: HTTP and JSON, versioned, on a loopback address. Every endpoint is a row of [`routes`]; who may call it is
+//! part of the row, checked before the body is read.
+//!
+//! Limits: no TLS, so no other address; tokens do not expire; no rate limit but the bounds on what can be held.
+
+mod extract;
+mod guard;
+mod health;
+mod problem;
+mod requests;
+pub mod routes;
+mod sessions;
+pub mod types;
+
+pub use problem::Failure;
+pub(crate) use routes::router;
+
+use crate::desk::Desk;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Calls that are served at the same time; more wait for their turn, in the order in which they came.
+const CALLS: usize = 64;
+/// Calls of one holder that are served or wait at the same time; more are refused, so that nobody keeps others out.
+const CALLS_OF_ONE: usize = 32;
+/// Most bytes of a body.
+const BODY_MAX: usize = 32 * 1024;
+
+/// What every handler has.
+#[derive(Debug, Clone)]
+pub(crate) struct App {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) shutdown: CancellationToken,
+    calls: Arc<Semaphore>,
+    holders: guard::Holders,
+}
+
+impl App {
+    pub(crate) fn new(desk: Arc<Desk>, tasks: TaskTracker, shutdown: CancellationToken) -> Self {
+        Self { desk, tasks, shutdown, calls: Arc::new(Semaphore::new(CALLS)), holders: guard::Holders::default() }
+    }
+
+    /// Does something to its end, even when the client goes away in the middle.
+    async fn finish<T, F>(&self, work: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, crate::desk::DeskError>> + Send + 'static,
+    {
+        match self.tasks.spawn(work).await {
+            Ok(done) => Ok(done?),
+            Err(error) => Err(Failure::internal(&error)),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! From the books' types to the API's.
+
+use crate::api::types::{EndResult, Ended, GrantView, HistoryEntry, RequestView, RevocationView, SessionView, TargetEnd};
+use crate::store::{HistoryRow, StoredGrant, StoredRequest, StoredSession};
+use std::time::Duration;
+
+pub(super) fn request(stored: &StoredRequest) -> RequestView {
+    let facts = stored.request.facts();
+    let term = stored.request.term();
+    RequestView {
+        id: facts.id.clone(),
+        state: stored.request.state(),
+        operator: facts.operator.to_string(),
+        requested_by: facts.requested_by.to_string(),
+        key_fingerprint: facts.key.fingerprint().to_owned(),
+        action: facts.action,
+        targets: facts.targets.iter().map(ToString::to_string).collect(),
+        ticket: facts.ticket.to_string(),
+        reason: facts.reason.to_string(),
+        duration_s: term.map_or(facts.duration_s, |term| term.not_after.since(term.not_before) / 1000),
+        start: facts.start,
+        idle_timeout_s: facts.idle_timeout_s,
+        created: facts.created,
+        lapses: facts.lapses,
+        not_before: term.map(|term| term.not_before),
+        not_after: term.map(|term| term.not_after),
+        account: stored.account.clone(),
+    }
+}
+
+pub(super) fn history(row: HistoryRow) -> HistoryEntry {
+    HistoryEntry { at: row.at, event: row.event, from: row.from, to: row.to, by: row.actor, role: row.role, reason: row.reason }
+}
+
+pub(super) fn grant(stored: StoredGrant) -> GrantView {
+    GrantView {
+        id: stored.id,
+        target: stored.target.to_string(),
+        account: stored.account,
+        uid: stored.uid.get(),
+        not_before: stored.not_before,
+        not_after: stored.not_after,
+        deployment: stored.deployment,
+        error: stored.error,
+        revocation: stored.revocation.map(|revocation| {
+            let (answered, receipt) = revocation.answer.unzip();
+            RevocationView { issued: revocation.issued, answered, receipt }
+        }),
+    }
+}
+
+pub(super) fn session(stored: StoredSession) -> SessionView {
+    SessionView {
+        facts: stored.facts,
+        state: stored.state,
+        ended: stored.ended,
+        receipt: stored.receipt,
+        exit: stored.exit,
+        termination: stored.termination,
+    }
+}
+
+pub(super) fn ended(stored: &StoredRequest, grants: Vec<StoredGrant>) -> Ended {
+    let targets: Vec<_> = grants
+        .into_iter()
+        .map(|grant| {
+            let receipt = grant.revocation.and_then(|revocation| revocation.answer).map(|(_, receipt)| receipt);
+            let result = receipt.map(|receipt| EndResult {
+                sessions: receipt.sessions.len(),
+                killed: receipt.sessions.iter().map(|session| u64::from(session.killed)).sum(),
+                survivors: receipt.survivors(),
+                micros: receipt.micros,
+                ms: Duration::from_micros(receipt.micros).as_secs_f64() * 1000.0,
+                receipt,
+            });
+            TargetEnd { target: grant.target.to_string(), grant: grant.id, result }
+        })
+        .collect();
+    Ended { request: request(stored), complete: targets.iter().all(|target| target.result.is_some()), targets }
+}

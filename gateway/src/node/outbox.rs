@@ -1,0 +1,139 @@
+//! What the controller is still to be told.
+//!
+//! A message leaves the queue when it was sent, not before, so one that was on its way when the connection broke is sent
+//! again; every message may be. The queue is bounded: while the controller is away for long, the oldest reports of
+//! sessions go first, for the next greeting says which sessions run. Receipts of revocations and answers to grants never
+//! go: there is at most one of each for a grant.
+
+use portcullis_model::wire::link::FromNode;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// Reports of sessions that are kept.
+const REPORTS: usize = 4096;
+
+/// The queue. One value is shared by who fills and who empties it; there is one who empties it at a time.
+#[derive(Debug, Clone, Default)]
+pub struct Outbox {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    queue: Mutex<VecDeque<(u64, FromNode)>>,
+    number: std::sync::atomic::AtomicU64,
+    filled: Notify,
+    emptied: Notify,
+}
+
+impl Outbox {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(u64, FromNode)>> {
+        self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a message; drops the oldest report of a session when there are too many.
+    pub fn push(&self, message: FromNode) {
+        let number = self.inner.number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let mut queue = self.lock();
+        queue.retain(|(_, waiting)| !replaces(&message, waiting));
+        if is_report(&message) && queue.iter().filter(|(_, waiting)| is_report(waiting)).count() >= REPORTS {
+            let oldest = queue.iter().position(|(_, waiting)| is_report(waiting));
+            if oldest.and_then(|oldest| queue.remove(oldest)).is_some() {
+                tracing::warn!("the controller is away for long: the oldest report of a session is dropped");
+            }
+        }
+        queue.push_back((number, message));
+        drop(queue);
+        self.inner.filled.notify_one();
+    }
+
+    /// The oldest message; waits for one. It stays in the queue until [`sent`](Self::sent).
+    pub async fn oldest(&self) -> (u64, FromNode) {
+        loop {
+            let filled = self.inner.filled.notified();
+            if let Some(oldest) = self.lock().front() {
+                return oldest.clone();
+            }
+            filled.await;
+        }
+    }
+
+    /// Takes a message that was sent out of the queue.
+    pub fn sent(&self, number: u64) {
+        self.lock().retain(|(waiting, _)| *waiting != number);
+        self.inner.emptied.notify_waiters();
+    }
+
+    /// Returns once nothing is left to be told.
+    pub async fn emptied(&self) {
+        loop {
+            let emptied = self.inner.emptied.notified();
+            if self.lock().is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+}
+
+fn is_report(message: &FromNode) -> bool {
+    matches!(message, FromNode::SessionStarted(_) | FromNode::SessionEnded { .. })
+}
+
+/// Whether `new` says all that `old` says, and later.
+fn replaces(new: &FromNode, old: &FromNode) -> bool {
+    match (new, old) {
+        (FromNode::Revoked(new), FromNode::Revoked(old)) => new.grant == old.grant,
+        (FromNode::Deployed { grant: new, .. }, FromNode::Deployed { grant: old, .. }) => new == old,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_model::id::{GrantId, SessionId};
+    use portcullis_model::receipt::{EndCause, Receipt, RevokeReceipt};
+
+    fn revoked(number: u8) -> FromNode {
+        FromNode::Revoked(RevokeReceipt { grant: GrantId::from_entropy([number; 10]), sessions: Vec::new(), micros: 1 })
+    }
+
+    fn ended() -> FromNode {
+        let receipt = Receipt {
+            session: SessionId::from_entropy([1; 10]),
+            grant: GrantId::from_entropy([1; 10]),
+            cause: EndCause::Exit,
+            killed: 0,
+            survivors: Vec::new(),
+            micros: 0,
+        };
+        FromNode::SessionEnded { receipt, exit: None }
+    }
+
+    #[tokio::test]
+    async fn a_message_stays_until_it_was_sent() {
+        let outbox = Outbox::default();
+        outbox.push(revoked(1));
+        let (number, first) = outbox.oldest().await;
+        assert_eq!(outbox.oldest().await.1, first);
+        outbox.push(revoked(2));
+        outbox.sent(number);
+        assert_eq!(outbox.oldest().await.1, revoked(2));
+    }
+
+    #[tokio::test]
+    async fn reports_are_bounded_and_receipts_stay() {
+        let outbox = Outbox::default();
+        outbox.push(ended());
+        outbox.push(revoked(1));
+        for _ in 0..REPORTS + 10 {
+            outbox.push(ended());
+        }
+        outbox.push(revoked(1));
+        let queue = outbox.lock();
+        assert_eq!(queue.iter().filter(|(_, message)| is_report(message)).count(), REPORTS);
+        assert_eq!(queue.iter().filter(|(_, message)| *message == revoked(1)).count(), 1);
+    }
+}

@@ -1,0 +1,257 @@
+//! Where a session's processes are counted and bounded.
+//!
+//! A session gets the cgroup `portcullis/SESSION` in the version 2 hierarchy, wherever that is mounted: its `cgroup.kill`
+//! ends every process at once, forks under way included. The limit on processes is version 2's `pids.max` if that controller
+//! is there, else version 1's; without either only the user's own limit (`RLIMIT_NPROC`) is left. Everything is held by
+//! descriptors, so it goes on working when the keeper has entered the jail, where no cgroup is to be seen.
+
+use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+/// Why there is no cgroup.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing} {} failed", path.display())]
+pub struct CgroupError {
+    doing: &'static str,
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// What bounds the number of a session's processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PidsLimit {
+    /// The cgroup itself.
+    Version2,
+    /// A cgroup in the version 1 hierarchy.
+    Version1,
+    /// Only the limit of the user.
+    UserLimit,
+}
+
+/// One session's cgroup.
+#[derive(Debug)]
+pub struct Cgroup {
+    unified: Place,
+    pids: Option<Place>,
+    limit: PidsLimit,
+}
+
+#[derive(Debug)]
+struct Place {
+    parent: OwnedFd,
+    name: PathBuf,
+    folder: OwnedFd,
+    path: PathBuf,
+}
+
+const FOLDER: &str = "portcullis";
+
+impl Cgroup {
+    /// Makes the cgroup of a session; none on a host without version 2, or where the caller may not.
+    ///
+    /// # Errors
+    /// The hierarchy is there and writable, but the cgroup cannot be made.
+    pub fn create(session: &str, processes: u32) -> Result<Option<Self>, CgroupError> {
+        let mounts = Mounts::read();
+        let Some(root) = mounts.version2 else { return Ok(None) };
+        let own = root.join(FOLDER);
+        match std::fs::create_dir(&own) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => return Ok(None),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(CgroupError { doing: "making cgroup", path: own, source: error });
+            }
+            _ => {}
+        }
+        // a controller that is bound to version 1, or not delegated to us, stays away: then there is another limit
+        for above in [&root, &own] {
+            let _ = std::fs::write(above.join("cgroup.subtree_control"), "+pids");
+        }
+        let unified = match Place::create(&own, session) {
+            Err(error) if error.source.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
+            other => other?,
+        };
+        let mut cgroup = Self { unified, pids: None, limit: PidsLimit::UserLimit };
+        if cgroup.unified.write("pids.max", &processes.to_string()).is_ok() {
+            cgroup.limit = PidsLimit::Version2;
+        } else if let Some(root) = mounts.pids_version1 {
+            let own = root.join(FOLDER);
+            let _ = std::fs::create_dir(&own);
+            if let Ok(place) = Place::create(&own, session)
+                && place.write("pids.max", &processes.to_string()).is_ok()
+            {
+                cgroup.pids = Some(place);
+                cgroup.limit = PidsLimit::Version1;
+            }
+        }
+        Ok(Some(cgroup))
+    }
+
+    /// A cgroup that another process made, by its [`path`](Self::path).
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn open(path: &Path) -> Result<Self, CgroupError> {
+        let unified = Place::open(path)?;
+        let pids = unified.path.file_name().and_then(|session| {
+            let root = Mounts::read().pids_version1?;
+            Place::open(&root.join(FOLDER).join(session)).ok()
+        });
+        let limit = if pids.is_some() { PidsLimit::Version1 } else { PidsLimit::UserLimit };
+        Ok(Self { unified, pids, limit })
+    }
+
+    /// Its folder, as the host has it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.unified.path
+    }
+
+    /// What bounds the number of its processes.
+    #[must_use]
+    pub fn limit(&self) -> PidsLimit {
+        self.limit
+    }
+
+    /// The folder, for a process that is to be made in it.
+    pub(crate) fn folder(&self) -> BorrowedFd<'_> {
+        self.unified.folder.as_fd()
+    }
+
+    /// Puts a process, and what it will start, under the limit; the process must have been made in [`Self::folder`].
+    pub(crate) fn bound(&self, pid: u32) -> io::Result<()> {
+        self.pids.as_ref().map_or(Ok(()), |place| place.write("cgroup.procs", &pid.to_string()))
+    }
+
+    /// The pids of its processes, in the caller's PID namespace; dead ones that nobody has reaped are not among them.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        let text = self.unified.read("cgroup.procs").unwrap_or_default();
+        text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid != 0).collect()
+    }
+
+    /// Whether a process is in it. When that cannot be read, there is one.
+    #[must_use]
+    pub fn populated(&self) -> bool {
+        match self.unified.read("cgroup.events") {
+            Ok(events) => events.lines().any(|line| line == "populated 1"),
+            // the folder was removed, which only an empty one can be
+            Err(error) => error.raw_os_error() != Some(Errno::NODEV.raw_os_error()),
+        }
+    }
+
+    /// Kills every process in it, those that are being forked too.
+    ///
+    /// # Errors
+    /// The kernel is older than 5.14.
+    pub fn kill(&self) -> io::Result<()> {
+        self.unified.write("cgroup.kill", "1")
+    }
+
+    /// Removes the folders. Works when no process is left; one that is not there is no error.
+    ///
+    /// # Errors
+    /// A process is left.
+    pub fn remove(&self) -> io::Result<()> {
+        for place in self.pids.iter().chain([&self.unified]) {
+            match unlinkat(&place.parent, &place.name, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    fn create(parent: &Path, name: &str) -> Result<Self, CgroupError> {
+        let path = parent.join(name);
+        let fail = |doing| move |errno: Errno| CgroupError { doing, path: parent.join(name), source: errno.into() };
+        let parent = rustix::fs::open(parent, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(fail("opening the folder of cgroup"))?;
+        // a session's name is not used twice: what is there was left by a keeper that died
+        match mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(fail("making cgroup")(errno)),
+        }
+        let folder = openat(&parent, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(fail("opening cgroup"))?;
+        Ok(Self { parent, name: name.into(), folder, path })
+    }
+
+    fn open(path: &Path) -> Result<Self, CgroupError> {
+        let fail = |errno: Errno| CgroupError { doing: "opening cgroup", path: path.to_owned(), source: errno.into() };
+        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return Err(fail(Errno::INVAL)) };
+        let parent = rustix::fs::open(above, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
+        let folder = openat(&parent, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
+        Ok(Self { parent, name: name.into(), folder, path: path.to_owned() })
+    }
+
+    fn write(&self, file: &str, text: &str) -> io::Result<()> {
+        let file = openat(&self.folder, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        File::from(file).write_all(text.as_bytes())
+    }
+
+    fn read(&self, file: &str) -> io::Result<String> {
+        let file = openat(&self.folder, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut text = String::new();
+        File::from(file).read_to_string(&mut text)?;
+        Ok(text)
+    }
+}
+
+/// Where the hierarchies are mounted.
+struct Mounts {
+    version2: Option<PathBuf>,
+    pids_version1: Option<PathBuf>,
+}
+
+impl Mounts {
+    fn read() -> Self {
+        Self::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default())
+    }
+
+    fn parse(mountinfo: &[u8]) -> Self {
+        let mut mounts = Self { version2: None, pids_version1: None };
+        for line in mountinfo.split(|b| *b == b'\n') {
+            let Some((fields, kind)) = split_once(line, b" - ") else { continue };
+            let point = fields.split(|b| *b == b' ').nth(4).map(|p| PathBuf::from(OsStr::from_bytes(p)));
+            let mut kind = kind.split(|b| *b == b' ');
+            match (kind.next(), kind.nth(1)) {
+                (Some(b"cgroup2"), _) => mounts.version2 = mounts.version2.or(point),
+                (Some(b"cgroup"), Some(options)) if options.split(|b| *b == b',').any(|o| o == b"pids") => {
+                    mounts.pids_version1 = mounts.pids_version1.or(point);
+                }
+                _ => {}
+            }
+        }
+        mounts
+    }
+}
+
+fn split_once<'a>(bytes: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = bytes.windows(separator.len()).position(|w| w == separator)?;
+    Some((bytes.get(..at)?, bytes.get(at + separator.len()..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hierarchies_are_found_by_type_not_by_place() {
+        let text = b"27 1 254:0 / / rw - ext4 /dev/vda rw\n\
+            39 31 0:36 / /sys/fs/cgroup/pids rw,relatime shared:9 - cgroup cgroup rw,pids\n\
+            40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
+            41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
+        let mounts = Mounts::parse(text);
+        assert_eq!(mounts.version2.as_deref(), Some(Path::new("/sys/fs/cgroup/unified")));
+        assert_eq!(mounts.pids_version1.as_deref(), Some(Path::new("/sys/fs/cgroup/pids")));
+        let none = Mounts::parse(b"garbage\n\n27 1 254:0 / / rw - ext4 /dev/vda rw");
+        assert!(none.version2.is_none() && none.pids_version1.is_none());
+    }
+}

@@ -1,0 +1,111 @@
+//! After the kernel has loaded the new image and before its first instruction: is it what was allowed?
+//!
+//! At `PTRACE_EVENT_EXEC` the other threads are gone, the memory is new and the process is stopped, so nobody can change what is
+//! compared: the file that runs, the arguments and the environment as they lie on the new stack, and the working directory.
+//! A read-only /proc and the session's deny filter keep other processes from writing into it.
+
+use super::caller::working_directory;
+use super::locate::Identity;
+use crate::sys::memory::{Piece, read_pieces};
+use crate::sys::ptrace;
+use portcullis_model::subject::Exec;
+use rustix::fs::{AtFlags, Mode, OFlags, openat, readlinkat, statat};
+use rustix::process::Pid;
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
+
+/// What the kernel has to have loaded.
+#[derive(Debug)]
+pub(super) struct Expected {
+    /// The file.
+    pub(super) image: Identity,
+    /// Arguments, then environment, each string with its NUL: as the kernel lays them out.
+    pub(super) strings: Vec<u8>,
+    /// How many of them are arguments; at least one.
+    pub(super) argc: usize,
+    /// How many of them are the environment.
+    pub(super) envc: usize,
+}
+
+/// Why a process may not go on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unverified {
+    /// It was killed while it was stopped, as anybody may: it never ran.
+    Dead,
+    /// It is not what was allowed; what differs, in words.
+    Different(String),
+}
+
+/// Compares what `process` is about to run with what was expected.
+pub(super) fn verify(proc: &OwnedFd, process: Pid, exec: &Exec, expected: &Expected) -> Result<(), Unverified> {
+    compare(proc, process, exec, expected).map_err(|difference| match ptrace::stack_pointer(process) {
+        // a process that is still stopped always has registers to read
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Unverified::Dead,
+        _ => Unverified::Different(difference),
+    })
+}
+
+fn compare(proc: &OwnedFd, process: Pid, exec: &Exec, expected: &Expected) -> Result<(), String> {
+    let image = statat(proc, format!("{process}/exe"), AtFlags::empty()).map_err(|e| format!("the loaded image could not be looked at: {e}"))?;
+    if Identity::of(&image) != expected.image {
+        return Err("another file was loaded than the one that was allowed".to_owned());
+    }
+    let stack = ptrace::stack_pointer(process).map_err(|e| format!("the registers could not be read: {e}"))?;
+    let words = read_words(process, stack, 1 + expected.argc + 1 + expected.envc + 1)?;
+    let (argc, rest) = words.split_first().ok_or("the stack could not be read")?;
+    let argv = rest.get(..expected.argc).unwrap_or_default();
+    let argv_end = rest.get(expected.argc);
+    let environment = rest.get(expected.argc + 1..).unwrap_or_default();
+    if *argc != expected.argc as u64 || argv.contains(&0) || argv_end != Some(&0) {
+        return Err("it has another number of arguments than what was allowed".to_owned());
+    }
+    if !matches!(environment, [variables @ .., 0] if variables.len() == expected.envc && !variables.contains(&0)) {
+        return Err("it has another number of environment variables than what was allowed".to_owned());
+    }
+    // the kernel lays all strings out in one piece, the first argument first
+    let start = argv.first().copied().unwrap_or_default();
+    let mut strings = vec![0; expected.strings.len()];
+    read_all(process, start, &mut strings)?;
+    if strings != expected.strings {
+        let arguments = exec.argv.iter().map(|argument| argument.len() + 1).sum::<usize>();
+        let same = strings.get(..arguments) == expected.strings.get(..arguments);
+        let what = if same { "environment variables" } else { "arguments" };
+        return Err(format!("it has other {what} than those that were allowed"));
+    }
+    let directory = working_directory(proc, process).map_err(|e| format!("its working directory could not be looked at: {e}"))?;
+    if directory != exec.cwd {
+        return Err("it runs in another directory than the one that was allowed".to_owned());
+    }
+    Ok(())
+}
+
+/// What the process is about to run, for the record of a difference.
+pub(super) fn found(proc: &OwnedFd, process: Pid, allowed: Option<&Exec>) -> Option<Exec> {
+    let path = readlinkat(proc, format!("{process}/exe"), Vec::new()).ok()?.into_bytes();
+    let file = openat(proc, format!("{process}/cmdline"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut line = Vec::new();
+    std::fs::File::from(file).take(super::RECORD_MAX as u64).read_to_end(&mut line).ok()?;
+    let argv = line.split_inclusive(|byte| *byte == 0).map(|argument| argument.strip_suffix(b"\0").unwrap_or(argument).to_vec()).collect();
+    let cwd = working_directory(proc, process).unwrap_or_default();
+    Some(match allowed {
+        Some(Exec { uid, tty, parents, line, .. }) => {
+            Exec { path, argv, scripts: Vec::new(), cwd, uid: *uid, tty: *tty, parents: parents.clone(), line: line.clone() }
+        }
+        None => Exec { path, argv, scripts: Vec::new(), cwd, uid: u32::MAX, tty: false, parents: Vec::new(), line: None },
+    })
+}
+
+fn read_words(process: Pid, address: u64, count: usize) -> Result<Vec<u64>, String> {
+    let mut raw = vec![0; count * 8];
+    read_all(process, address, &mut raw)?;
+    Ok(raw.chunks_exact(8).map(|word| word.try_into().map_or(0, u64::from_ne_bytes)).collect())
+}
+
+fn read_all(process: Pid, address: u64, into: &mut [u8]) -> Result<(), String> {
+    let len = into.len();
+    match read_pieces(process, &[Piece { address, len }], into) {
+        Ok(read) if read == len => Ok(()),
+        Ok(_) => Err("it has fewer or shorter arguments and environment variables than what was allowed".to_owned()),
+        Err(error) => Err(format!("its stack could not be read: {error}")),
+    }
+}

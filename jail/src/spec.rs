@@ -1,0 +1,38 @@
+//! What a jail is to be like.
+
+use crate::profile::Profile;
+use portcullis_model::session::{PtyRequest, SessionFacts};
+use std::path::PathBuf;
+
+/// A jail that is to be built.
+#[derive(Debug, Clone)]
+pub struct JailSpec {
+    /// The session that it is for.
+    pub facts: SessionFacts,
+    /// What the session sees.
+    pub profile: Profile,
+    /// Path of `portcullis-shell` on the host; the jail has it as `/run/portcullis/shell`.
+    pub shell: PathBuf,
+    /// Path in the jail of the program that is named as the account's login shell.
+    pub engine: &'static str,
+    /// What the session's processes run as.
+    pub privilege: Privilege,
+    /// The terminal, when the client asked for one; otherwise the shell gets pipes.
+    pub terminal: Option<PtyRequest>,
+    /// Variables from the client; only `LANG` and `LC_*` with plain values are taken.
+    pub environment: Vec<(String, String)>,
+}
+
+/// What the session's processes run as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privilege {
+    /// The caller is root; the session runs as another user.
+    Root {
+        /// the session's uid, not 0
+        uid: u32,
+        /// the session's gid, not 0
+        gid: u32,
+    },
+    /// The caller is an ordinary user; the session runs as the caller, in a user namespace where nobody else exists.
+    UserNamespace,
+}

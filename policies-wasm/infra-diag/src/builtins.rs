@@ -1,0 +1,113 @@
+//! What bash does itself. No exec follows, so the line is the only question about it; the list holds what neither runs text
+//! that was not judged nor loads code. `trap` is the exception: what it runs later is left to the exec.
+
+use crate::TABLE;
+use crate::line::{denial, judge_assignment};
+use portcullis_sdk::{AllowedForm, Command, Denial, Session, Word, WordKind, quote};
+
+/// Built-ins that are allowed with any arguments.
+const PLAIN: &[&str] = &[
+    ":", "[", "[[", "((", "bg", "break", "caller", "cd", "continue", "dirs", "disown", "echo", "exit", "false", "fg", "getopts", "help", "history", "jobs", "kill", "let",
+    "logout", "popd", "printf", "pushd", "pwd", "read", "return", "set", "shift", "shopt", "suspend", "test", "time", "times", "trap", "true", "type", "ulimit", "umask",
+    "unalias", "unset", "wait",
+];
+/// Built-ins whose arguments assign variables.
+const ASSIGNING: &[&str] = &["declare", "export", "local", "readonly", "typeset"];
+/// Built-ins that are refused, and why.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("eval", "it runs text that was not judged", ""),
+    ("source", "it runs a file that was not judged", "cat FILE"),
+    (".", "it runs a file that was not judged", "cat FILE"),
+    ("enable", "it loads code into the shell", ""),
+    ("bind", "it runs text that was not judged", ""),
+    ("complete", "it runs text that was not judged", ""),
+    ("compgen", "it runs text that was not judged", ""),
+    ("compopt", "it changes completion", ""),
+    ("fc", "it runs text that was not judged", "history"),
+    ("coproc", "a coprocess cannot be shown line by line", "COMMAND &"),
+];
+
+/// The rows for people.
+pub(crate) fn allowed() -> Vec<AllowedForm> {
+    let row = |form: String, note: &str| AllowedForm { form, note: note.to_owned() };
+    vec![
+        row(PLAIN.join(" "), "built into the shell"),
+        row(ASSIGNING.join(" "), "built into the shell; not for PATH, LD_*, PAGER and others that steer programs"),
+        row("command NAME, builtin NAME".into(), "as NAME by itself"),
+        row("exec with redirections only".into(), "built into the shell"),
+        row("FILE > and >> in the home, /tmp and /u01".into(), "redirections"),
+    ]
+}
+
+/// Judges a command that bash runs itself.
+pub(crate) fn judge(session: &Session, command: &Command, cwd: &[u8]) -> Result<(), Denial> {
+    let Some((name, arguments)) = command.words.split_first() else { return Ok(()) };
+    let name = name.text.as_slice();
+    let is_in = |list: &[&str]| list.iter().any(|n| n.as_bytes() == name);
+    if is_in(PLAIN) {
+        return Ok(());
+    }
+    if is_in(ASSIGNING) {
+        return arguments.iter().try_for_each(assignment);
+    }
+    if let Some((name, why, hint)) = REFUSED.iter().find(|(n, _, _)| n.as_bytes() == name) {
+        return Err(denial("builtin", format!("{name}: {why}"), hint));
+    }
+    match name {
+        b"command" => command_builtin(session, command, cwd),
+        b"builtin" => judge(session, &without(command, 1), cwd),
+        b"exec" if arguments.is_empty() => Ok(()),
+        b"exec" => Err(denial("builtin", "exec: it would replace the shell; only its redirections are allowed".into(), "")),
+        b"alias" => listing(arguments, "alias: an alias hides what runs; write the command out", |text| !text.contains(&b'=')),
+        b"hash" => listing(arguments, "hash: it would give a name to another program", |text| matches!(text, b"-r" | b"-l") || !text.starts_with(b"-")),
+        b"mapfile" | b"readarray" => {
+            listing(arguments, "mapfile: a callback is text that was not judged", |text| !(text.starts_with(b"-") && text.contains(&b'C')))
+        }
+        name => Err(denial("builtin", format!("{} is not on the list of allowed built-ins", quote(name)), TABLE.help)),
+    }
+}
+
+fn assignment(word: &Word) -> Result<(), Denial> {
+    let name = word.text.split(|b| *b == b'=').next().unwrap_or_default();
+    judge_assignment(name)
+}
+
+/// `command -v NAME` tells, `command NAME` runs: then NAME is judged in its place.
+fn command_builtin(session: &Session, command: &Command, cwd: &[u8]) -> Result<(), Denial> {
+    let tells = |word: &&Word| matches!(word.text.as_slice(), b"-v" | b"-V");
+    let Some(first) = command.words.get(1) else { return Ok(()) };
+    if first.kind == WordKind::Literal && tells(&first) {
+        return Ok(());
+    }
+    let skip = if matches!(first.text.as_slice(), b"--" | b"-p") { 2 } else { 1 };
+    let inner = without(command, skip);
+    match inner.words.first() {
+        None => Ok(()),
+        Some(name) if name.kind != WordKind::Literal || name.text.starts_with(b"-") => {
+            Err(denial("dynamic-name", format!("the command's name {} is not written out", quote(&name.text)), ""))
+        }
+        // it may be either; a name that is no built-in is a program
+        Some(name) if is_known(&name.text) => judge(session, &inner, cwd),
+        Some(_) => TABLE.judge_command(session, &inner, cwd),
+    }
+}
+
+fn is_known(name: &[u8]) -> bool {
+    const OTHERS: &[&str] = &["command", "builtin", "exec", "alias", "hash", "mapfile", "readarray"];
+    let refused = REFUSED.iter().map(|(name, _, _)| name);
+    [PLAIN, ASSIGNING, OTHERS].into_iter().flatten().chain(refused).any(|known| known.as_bytes() == name)
+}
+
+fn without(command: &Command, words: usize) -> Command {
+    Command {
+        words: command.words.get(words..).unwrap_or_default().to_vec(),
+        assignments: vec![],
+        redirects: vec![],
+        depth: command.depth,
+        kind: command.kind,
+    }
+}
+
+fn listing(arguments: &[Word], why: &str, fine: fn(&[u8]) -> bool) -> Result<(), Denial> {
+    if arguments.iter().all(|word| word.kind == WordKind::Literal && fine(&word.text)) { Ok(()) } else { Err(denial("builtin", why.to_owned(), "")) }
+}

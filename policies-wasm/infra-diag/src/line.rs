@@ -1,0 +1,95 @@
+//! A line: each simple command by itself, and the first refusal refuses the whole.
+//!
+//! A command's *name* has to be literal: `$x`, `$(..)` and `*` in its place are refused, because the operator would otherwise
+//! get half a line executed before the exec is refused. Its *arguments* may be computed: they are judged at the exec. Targets of
+//! `>` have to be literal or a computed path below a literal folder that is writable.
+
+use crate::{builtins, files};
+use crate::{TABLE, WRITABLE};
+use portcullis_sdk::table::may_write;
+use portcullis_sdk::{Command, CommandKind, Denial, Line, Redirect, RedirectKind, Session, Verdict, Word, WordKind, allow, path, quote};
+
+/// Judges a line.
+pub(crate) fn judge(session: &Session, line: &Line) -> Verdict {
+    match line.commands.iter().try_for_each(|command| judge_command(session, command, &line.cwd)) {
+        Ok(()) => allow(),
+        Err(denial) => Verdict::Deny(denial),
+    }
+}
+
+fn judge_command(session: &Session, command: &Command, cwd: &[u8]) -> Result<(), Denial> {
+    command.redirects.iter().try_for_each(|redirect| judge_redirect(session, redirect, cwd))?;
+    command.assignments.iter().try_for_each(|name| judge_assignment(name))?;
+    let Some(name) = command.words.first() else { return Ok(()) };
+    match name.kind {
+        WordKind::Literal => {}
+        WordKind::Pattern | WordKind::Dynamic => return Err(computed_name(name)),
+    }
+    match command.kind {
+        CommandKind::Function => Ok(()),
+        CommandKind::Builtin => builtins::judge(session, command, cwd),
+        CommandKind::External => TABLE.judge_command(session, command, cwd),
+    }
+}
+
+fn computed_name(name: &Word) -> Denial {
+    denial("dynamic-name", format!("the command's name {} is only known when it runs; write it out", quote(&name.text)), "")
+}
+
+/// Names that change what other programs load or start.
+pub(crate) fn judge_assignment(name: &[u8]) -> Result<(), Denial> {
+    const EXACT: &[&str] = &[
+        "PATH", "IFS", "ENV", "BASH_ENV", "BASHOPTS", "SHELLOPTS", "PROMPT_COMMAND", "PS0", "PS4", "SHELL", "PAGER", "MANPAGER", "SYSTEMD_PAGER", "SYSTEMD_EDITOR",
+        "EDITOR", "VISUAL", "BROWSER", "VIMINIT", "EXINIT", "MYVIMRC", "LESSOPEN", "LESSCLOSE", "LESS", "LESSKEY", "LESSKEYIN", "LESSKEY_CONTENT", "LESSEDIT", "MORE",
+        "CURL_HOME", "HOME", "TAR_OPTIONS", "GZIP", "TMPDIR", "HISTFILE",
+    ];
+    const PREFIXES: &[&str] = &["LD_", "GLIBC_", "GCONV_", "MALLOC_", "BASH_FUNC_", "DOCKER_", "DBUS_", "GIT_", "PYTHON", "PERL", "RUBY", "SYSTEMD_", "TERMINFO"];
+    let name = name.split(|b| matches!(b, b'[' | b'+')).next().unwrap_or_default();
+    let touchy = EXACT.iter().any(|exact| exact.as_bytes() == name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix.as_bytes()));
+    if !touchy {
+        return Ok(());
+    }
+    Err(denial("assignment", format!("{} changes what other programs load or start", quote(name)), ""))
+}
+
+fn judge_redirect(session: &Session, redirect: &Redirect, cwd: &[u8]) -> Result<(), Denial> {
+    let target = &redirect.target;
+    let is_file = match redirect.kind {
+        RedirectKind::Here => return Ok(()),
+        // `>&file` is a file unless it is a number or `-`
+        RedirectKind::Duplicate => !(target.kind == WordKind::Dynamic || target.text.iter().all(|b| b.is_ascii_digit() || *b == b'-')),
+        RedirectKind::Read | RedirectKind::Write | RedirectKind::Append | RedirectKind::ReadWrite => true,
+    };
+    if !is_file {
+        return Ok(());
+    }
+    let absolute = path::normal(&target.text, cwd);
+    if path::within(&absolute, b"/dev/tcp") || path::within(&absolute, b"/dev/udp") {
+        return Err(denial("redirect-network", "bash would open a network connection by itself".to_owned(), "curl -q http://HOST/"));
+    }
+    if redirect.kind == RedirectKind::Read {
+        return Ok(());
+    }
+    let allowed = match target.kind {
+        WordKind::Literal => files::is_sink(session, &target.text, cwd),
+        WordKind::Pattern | WordKind::Dynamic => below_literal_folder(session, &target.text, cwd),
+    };
+    if allowed {
+        return Ok(());
+    }
+    Err(denial("redirect", format!("{} is outside the home, /tmp and /u01", quote(&target.text)), "COMMAND > /tmp/FILE"))
+}
+
+/// `/tmp/$name`: the folder in front of what is computed. A `..` behind it makes the computed part moot, so none may follow.
+fn below_literal_folder(session: &Session, source: &[u8], cwd: &[u8]) -> bool {
+    let computed = source.iter().position(|b| matches!(b, b'$' | b'`' | b'*' | b'?' | b'[' | b'{' | b'~' | b'"' | b'\'' | b'\\')).unwrap_or(source.len());
+    let literal = source.get(..computed).unwrap_or_default();
+    let folder = path::folder(literal);
+    let climbs = source.windows(2).any(|pair| pair == b"..");
+    !climbs && !folder.is_empty() && may_write(session, WRITABLE, folder, cwd)
+}
+
+/// A denial of this file's own rules.
+pub(crate) fn denial(rule: &str, reason: String, hint: &str) -> Denial {
+    Denial { rule: rule.to_owned(), reason, hint: hint.to_owned() }
+}

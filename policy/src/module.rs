@@ -1,0 +1,188 @@
+//! One loaded component, and the questions to it.
+
+use crate::abi::{self, Policy, PolicyPre, types};
+use crate::answer::{self, Description, InvalidAnswer};
+use crate::evaluator::Evaluator;
+use crate::fault::Fault;
+use crate::host::{Memo, State};
+use portcullis_model::bytes::printable;
+use portcullis_model::id::PolicyDigest;
+use portcullis_model::session::SessionFacts;
+use portcullis_model::subject::Subject;
+use portcullis_model::time::UnixMs;
+use portcullis_model::verdict::Verdict;
+use portcullis_model::wire::judge::{Counters, ModuleInfo};
+use std::borrow::Cow;
+use wasmtime::Store;
+use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem;
+
+/// What a module may import; the second and third are functions, the first only names types.
+const IMPORTS: [&str; 3] = ["portcullis:policy/types@0.1.0", "portcullis:policy/log@0.1.0", "portcullis:policy/memo@0.1.0"];
+/// What a module has to export, and all that it may.
+const EXPORTS: [&str; 2] = ["describe", "judge"];
+
+/// Why bytes are no module.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// More bytes than a component may have.
+    #[error("it is larger than {0} bytes")]
+    TooLarge(usize),
+    /// It does not start as a WebAssembly component does.
+    #[error("it is not a WebAssembly component")]
+    NotAComponent,
+    /// It does not compile, or needs more than modules may use.
+    #[error("it does not compile: {0}")]
+    Compile(String),
+    /// It imports what modules are not given.
+    #[error("it imports {0}, but a module may only import log and memo of portcullis:policy@0.1.0 (no WASI)")]
+    Import(String),
+    /// It exports what a module does not have.
+    #[error("it exports {0}, but a module exports describe and judge of portcullis:policy@0.1.0 only")]
+    Export(String),
+    /// It lacks an export.
+    #[error("it does not export {0} of portcullis:policy@0.1.0")]
+    Missing(&'static str),
+    /// Its imports and exports have the right names and the wrong types.
+    #[error("it does not fit portcullis:policy@0.1.0: {0}")]
+    World(String),
+    /// It does not say what it is for.
+    #[error("describe() failed: {}", .0.line())]
+    Describe(Fault),
+}
+
+/// A module that can be asked.
+pub struct Module {
+    evaluator: Evaluator,
+    pre: PolicyPre<State>,
+    info: ModuleInfo,
+    action: String,
+    roles: Vec<String>,
+}
+
+/// One session's side of the questions: its facts, and what modules put into its memo.
+#[derive(Debug, Clone)]
+pub struct Sitting {
+    session: types::Session,
+    memo: Memo,
+}
+
+impl Sitting {
+    /// The sitting of a session.
+    #[must_use]
+    pub fn new(facts: &SessionFacts) -> Self {
+        Self { session: abi::session(facts), memo: Memo::default() }
+    }
+}
+
+impl Evaluator {
+    /// Makes a module of a component's bytes: compiles it, checks what it imports and exports, and asks what it is for.
+    ///
+    /// # Errors
+    /// [`LoadError`] when it is no module, or does not answer `describe` within the limits.
+    pub fn load(&self, component: &[u8]) -> Result<Module, LoadError> {
+        let limit = self.limits().component;
+        if component.len() > limit {
+            return Err(LoadError::TooLarge(limit));
+        }
+        // the magic number, and the version and layer of a component
+        if !component.starts_with(b"\0asm\x0d\0\x01\0") {
+            return Err(LoadError::NotAComponent);
+        }
+        let compiled = Component::from_binary(self.engine(), component).map_err(|error| LoadError::Compile(said(&error)))?;
+        self.check_names(&compiled)?;
+        let linked = self.linker().instantiate_pre(&compiled).map_err(|error| LoadError::World(said(&error)))?;
+        let pre = PolicyPre::new(linked).map_err(|error| LoadError::World(said(&error)))?;
+        let answer = ask(self, &pre, Memo::default(), |policy, store| policy.call_describe(store)).map_err(LoadError::Describe)?.0;
+        let about = answer::description(answer).map_err(|error: InvalidAnswer| LoadError::Describe(error.into()))?;
+        let Description { name, version, action, roles, pure, allowed } = about;
+        let info = ModuleInfo { digest: PolicyDigest::of(component), name, version, pure, allowed };
+        Ok(Module { evaluator: self.clone(), pre, info, action, roles })
+    }
+
+    fn check_names(&self, component: &Component) -> Result<(), LoadError> {
+        let world = component.component_type();
+        if let Some((name, _)) = world.imports(self.engine()).find(|(name, _)| !IMPORTS.contains(name)) {
+            return Err(LoadError::Import(printable(name.as_bytes())));
+        }
+        for (name, item) in world.exports(self.engine()) {
+            let is_type = matches!(item.ty, ComponentItem::Type(_));
+            if !is_type && !EXPORTS.contains(&name) {
+                return Err(LoadError::Export(printable(name.as_bytes())));
+            }
+        }
+        let has = |wanted: &str| world.exports(self.engine()).any(|(name, _)| name == wanted);
+        match EXPORTS.into_iter().find(|wanted| !has(wanted)) {
+            Some(missing) => Err(LoadError::Missing(missing)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Module {
+    /// What the module says about itself, and its digest.
+    #[must_use]
+    pub fn info(&self) -> &ModuleInfo {
+        &self.info
+    }
+
+    /// The action that it is for, by its own word.
+    #[must_use]
+    pub fn action(&self) -> &str {
+        &self.action
+    }
+
+    /// The roles that it is for, by its own word.
+    #[must_use]
+    pub fn roles(&self) -> &[String] {
+        &self.roles
+    }
+
+    /// Asks one question, in a fresh instance. What the module remembers is kept in the sitting when it answers, and only then.
+    ///
+    /// # Errors
+    /// [`Fault`] when there is no well-formed answer in time.
+    pub fn judge(&self, sitting: &mut Sitting, now: UnixMs, counters: Counters, subject: Subject) -> Result<Verdict, Fault> {
+        abi::set_moment(&mut sitting.session, now, counters);
+        let subject = abi::subject(subject).map_err(Fault::Question)?;
+        let (session, memo) = (&sitting.session, sitting.memo.clone());
+        let (answer, memo) = ask(&self.evaluator, &self.pre, memo, |policy, store| policy.call_judge(store, session, &subject))?;
+        let verdict = answer::verdict(answer)?;
+        sitting.memo = memo;
+        Ok(verdict)
+    }
+}
+
+impl std::fmt::Debug for Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Module").field("digest", &self.info.digest).field("name", &self.info.name).finish_non_exhaustive()
+    }
+}
+
+/// Bytes that a module may hand to the host in one call.
+const HOST_CALL_BYTES: usize = 1 << 20;
+
+/// Runs one export in a fresh instance, under all limits. The deadline is set before the instance starts: starting runs code too.
+fn ask<T>(
+    evaluator: &Evaluator,
+    pre: &PolicyPre<State>,
+    memo: Memo,
+    call: impl FnOnce(&Policy, &mut Store<State>) -> wasmtime::Result<T>,
+) -> Result<(T, Memo), Fault> {
+    let _ticking = evaluator.ticker().question();
+    let mut store = Store::new(evaluator.engine(), State::new(evaluator.store_limits(), memo));
+    store.limiter(|state| &mut state.limits);
+    store.set_epoch_deadline(evaluator.ticks());
+    store.set_hostcall_fuel(HOST_CALL_BYTES);
+    let fault = |error: wasmtime::Error| Fault::of(&error, evaluator.limits().time);
+    let policy = pre.instantiate(&mut store).map_err(fault)?;
+    let answer = call(&policy, &mut store).map_err(fault)?;
+    Ok((answer, store.into_data().memo))
+}
+
+/// wasmtime's error in one line.
+fn said(error: &wasmtime::Error) -> String {
+    const LENGTH: usize = 300;
+    let text: Cow<'_, str> = format!("{error:#}").replace('\n', " ").into();
+    printable(text.as_bytes()).chars().take(LENGTH).collect()
+}

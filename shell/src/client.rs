@@ -1,0 +1,272 @@
+//! The shell's end of the keeper's socket: questions out, answers and notices in.
+
+use crate::signals::Interrupts;
+use crate::wait;
+use portcullis_model::session::{Purpose, SessionFacts};
+use portcullis_model::subject::Line;
+use portcullis_model::verdict::Denial;
+use portcullis_model::wire::frame::{self, FrameError, Frames};
+use portcullis_model::wire::judge::ModuleInfo;
+use portcullis_model::wire::shell::{FromKeeper, LineAnswer, MESSAGE_MAX, Notice, ToKeeper};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::time::{Duration, Instant};
+
+/// Longest wait for the first message.
+const WELCOME: Duration = Duration::from_secs(30);
+/// Most exec denials kept for one line; more are counted.
+const DENIALS_MAX: usize = 32;
+
+/// Why the keeper is of no more use. The session is over then.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// It closed the socket.
+    #[error("the keeper of this session is gone")]
+    Gone,
+    /// The socket failed.
+    #[error("the socket to the keeper failed")]
+    Socket(#[from] rustix::io::Errno),
+    /// It said something that is no message.
+    #[error("the keeper's message is not understood")]
+    Frame(#[from] FrameError),
+    /// It said something out of turn.
+    #[error("the keeper did not begin with its welcome")]
+    Welcome,
+}
+
+/// An exec that was refused while a line ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecDenial {
+    /// The program.
+    pub path: Vec<u8>,
+    /// Why.
+    pub notice: Notice,
+    /// How often the same was refused.
+    pub times: usize,
+}
+
+/// What became of a question.
+#[derive(Debug)]
+pub enum Answered {
+    /// It may run; to be said again in [`Keeper::done`].
+    Allowed(u32),
+    /// It may not.
+    Denied(Notice),
+    /// The operator gave up waiting.
+    Withdrawn,
+}
+
+/// What the session was opened for, as the keeper says it first.
+#[derive(Debug)]
+pub struct Welcome {
+    /// The session.
+    pub facts: Box<SessionFacts>,
+    /// Shell or command.
+    pub purpose: Purpose,
+    /// The program that runs accepted lines.
+    pub engine: String,
+    /// The client's input, in a session without a terminal.
+    pub input: Option<OwnedFd>,
+}
+
+/// The connection to the keeper.
+#[derive(Debug)]
+pub struct Keeper {
+    socket: OwnedFd,
+    frames: Frames,
+    next: u32,
+    answer: Option<(u32, LineAnswer)>,
+    module: Option<ModuleInfo>,
+    denials: Vec<ExecDenial>,
+    more_denials: usize,
+    messages: Vec<String>,
+}
+
+impl Keeper {
+    /// Takes the socket and waits for the welcome.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn connect(socket: OwnedFd) -> Result<(Self, Welcome), ClientError> {
+        let mut keeper =
+            Self { socket, frames: Frames::default(), next: 0, answer: None, module: None, denials: Vec::new(), more_denials: 0, messages: Vec::new() };
+        let deadline = Instant::now() + WELCOME;
+        let mut input = None;
+        loop {
+            if !wait::readable([keeper.socket.as_fd()], Some(deadline))?[0] {
+                return Err(ClientError::Welcome);
+            }
+            keeper.receive(&mut input)?;
+            match keeper.frames.next::<FromKeeper>()? {
+                Some(FromKeeper::Welcome { facts, purpose, module, engine }) => {
+                    keeper.module = module;
+                    keeper.sort()?;
+                    return Ok((keeper, Welcome { facts, purpose, engine, input }));
+                }
+                Some(_) => return Err(ClientError::Welcome),
+                None => {}
+            }
+        }
+    }
+
+    /// The module that judges now; none while there is no judge.
+    #[must_use]
+    pub fn module(&self) -> Option<&ModuleInfo> {
+        self.module.as_ref()
+    }
+
+    /// Asks about a line and waits for the answer or for an interrupt.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn ask(&mut self, line: Line, interrupts: &Interrupts) -> Result<Answered, ClientError> {
+        self.next = self.next.wrapping_add(1);
+        let id = self.next;
+        let message = frame::encode(&ToKeeper::Line { id, line })?;
+        if message.len() > MESSAGE_MAX {
+            let reason = format!("the line and its words make a message of {} bytes, more than {MESSAGE_MAX}", message.len());
+            return Ok(Answered::Denied(own_notice(Denial { rule: "line-length".to_owned(), reason, hint: String::new() })));
+        }
+        self.send(&message)?;
+        loop {
+            if let Some((_, answer)) = self.answer.take_if(|(of, _)| *of == id) {
+                return Ok(match answer {
+                    LineAnswer::Allowed => Answered::Allowed(id),
+                    LineAnswer::Denied(notice) => Answered::Denied(notice),
+                });
+            }
+            let [message, interrupt] = wait::readable([self.socket.as_fd(), interrupts.as_fd()], None)?;
+            if message {
+                self.pump()?;
+            } else if interrupt && interrupts.take() {
+                self.send(&frame::encode(&ToKeeper::Withdraw { id })?)?;
+                return Ok(Answered::Withdrawn);
+            }
+        }
+    }
+
+    /// Says that the accepted line `id` is done.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn done(&mut self, id: u32, status: i32) -> Result<(), ClientError> {
+        self.send(&frame::encode(&ToKeeper::Done { id, status })?)
+    }
+
+    /// Takes in what the keeper has sent; to be called when the socket is readable.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn pump(&mut self) -> Result<(), ClientError> {
+        self.receive(&mut None)?;
+        self.sort()
+    }
+
+    /// Takes in what there is without waiting.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn poll(&mut self) -> Result<(), ClientError> {
+        while wait::is_readable(self.socket.as_fd())? {
+            self.pump()?;
+        }
+        Ok(())
+    }
+
+    /// Exec denials since the last call, equal ones together, and how many more there were than are kept.
+    pub fn take_denials(&mut self) -> (Vec<ExecDenial>, usize) {
+        (std::mem::take(&mut self.denials), std::mem::take(&mut self.more_denials))
+    }
+
+    /// Messages for the operator since the last call.
+    pub fn take_messages(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.messages)
+    }
+
+    fn sort(&mut self) -> Result<(), ClientError> {
+        while let Some(message) = self.frames.next::<FromKeeper>()? {
+            match message {
+                FromKeeper::Welcome { .. } => return Err(ClientError::Welcome),
+                FromKeeper::Line { id, answer } => self.answer = Some((id, answer)),
+                FromKeeper::ExecDenied { path, notice } => self.keep_denial(path, notice),
+                FromKeeper::Judge { module } => {
+                    self.messages.extend(module_message(self.module.as_ref(), module.as_ref()));
+                    self.module = module;
+                }
+                FromKeeper::Message(text) => self.messages.push(text),
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_denial(&mut self, path: Vec<u8>, notice: Notice) {
+        if let Some(same) = self.denials.iter_mut().find(|denial| denial.path == path && denial.notice == notice) {
+            same.times += 1;
+        } else if self.denials.len() < DENIALS_MAX {
+            self.denials.push(ExecDenial { path, notice, times: 1 });
+        } else {
+            self.more_denials += 1;
+        }
+    }
+
+    fn receive(&mut self, descriptor: &mut Option<OwnedFd>) -> Result<(), ClientError> {
+        let mut room = [0; 64 * 1024];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = loop {
+            match recvmsg(&self.socket, &mut [IoSliceMut::new(&mut room)], &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+                Err(rustix::io::Errno::INTR) => {}
+                received => break received?,
+            }
+        };
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                for one in descriptors {
+                    descriptor.get_or_insert(one);
+                }
+            }
+        }
+        match room.get(..received.bytes) {
+            Some([]) | None => Err(ClientError::Gone),
+            Some(bytes) => {
+                self.frames.push(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    fn send(&mut self, mut bytes: &[u8]) -> Result<(), ClientError> {
+        while !bytes.is_empty() {
+            match send(&self.socket, bytes, SendFlags::NOSIGNAL) {
+                Ok(sent) => bytes = bytes.get(sent..).unwrap_or_default(),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => return Err(ClientError::Gone),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Keeper {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// A denial by one of the shell's own rules.
+#[must_use]
+pub fn own_notice(denial: Denial) -> Notice {
+    Notice { by: "portcullis".to_owned(), denial }
+}
+
+fn module_message(before: Option<&ModuleInfo>, now: Option<&ModuleInfo>) -> Option<String> {
+    match (before, now) {
+        (Some(_), None) => Some("the policy judge is gone; everything is denied until it is back".to_owned()),
+        (None, Some(module)) => Some(format!("the policy judge is back, with {}", module.name)),
+        (Some(before), Some(now)) if before.digest != now.digest => Some(format!("the policy {} was replaced by another version", now.name)),
+        (Some(_), Some(_)) | (None, None) => None,
+    }
+}

@@ -1,0 +1,62 @@
+//! What the operator is told, one line each, on standard error. Nothing that came from outside reaches the terminal as it is.
+
+use crate::client::ExecDenial;
+use portcullis_model::bytes::printable;
+use portcullis_model::wire::shell::Notice;
+use std::io::Write as _;
+
+/// Writes a line to standard error. Whether somebody still reads it is no matter.
+pub(crate) fn say(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Writes text to standard output at once.
+pub(crate) fn show(text: &str) -> std::io::Result<()> {
+    let mut output = std::io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    output.flush()
+}
+
+/// Text from outside, made harmless.
+pub(crate) fn safe(text: &str) -> String {
+    printable(text.as_bytes())
+}
+
+/// A line that was denied.
+pub(crate) fn denial(notice: &Notice) -> String {
+    format!("portcullis: denied by {}", reason(notice))
+}
+
+/// An exec that was denied.
+pub(crate) fn exec_denial(denial: &ExecDenial) -> String {
+    let times = if denial.times > 1 { format!(" ({} times)", denial.times) } else { String::new() };
+    format!("portcullis: {}{times}: denied by {}", printable(&denial.path), reason(&denial.notice))
+}
+
+fn reason(notice: &Notice) -> String {
+    let hint = if notice.denial.hint.is_empty() { String::new() } else { format!("; try: {}", safe(&notice.denial.hint)) };
+    format!("{} (rule {}): {}{hint}", safe(&notice.by), safe(&notice.denial.rule), safe(&notice.denial.reason))
+}
+
+/// A message of the keeper.
+pub(crate) fn message(text: &str) -> String {
+    format!("portcullis: {}", safe(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_model::verdict::Denial;
+
+    #[test]
+    fn a_denial_is_one_line_and_cannot_steer_the_terminal() {
+        let notice = |hint: &str| Notice {
+            by: "INFRA_DIAG@4f2a".into(),
+            denial: Denial { rule: "docker-mounts".into(), reason: "mounts of / are not allowed".into(), hint: hint.into() },
+        };
+        assert_eq!(denial(&notice("docker ps")), "portcullis: denied by INFRA_DIAG@4f2a (rule docker-mounts): mounts of / are not allowed; try: docker ps");
+        assert_eq!(denial(&notice("\x1b[2J\n")), "portcullis: denied by INFRA_DIAG@4f2a (rule docker-mounts): mounts of / are not allowed; try: \\x1b[2J\\n");
+        let exec = ExecDenial { path: b"/usr/bin/\xff".to_vec(), notice: notice(""), times: 3 };
+        assert_eq!(exec_denial(&exec), "portcullis: /usr/bin/\\xff (3 times): denied by INFRA_DIAG@4f2a (rule docker-mounts): mounts of / are not allowed");
+    }
+}

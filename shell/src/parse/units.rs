@@ -1,0 +1,71 @@
+//! Several lines to units: the shortest runs of whole lines that bash would take as one.
+
+use super::{Deadlined, Functions, Refused, Wants};
+use portcullis_model::subject::LINE_MAX;
+
+/// Collects lines until they are one unit.
+#[derive(Debug, Default)]
+pub struct Collector {
+    text: Vec<u8>,
+    wants: Option<Wants>,
+}
+
+impl Collector {
+    /// Adds a line, with its newline if it has one; returns the unit once it is whole. A unit that is wrong is whole: its
+    /// judgement says what is wrong with it.
+    pub fn push(&mut self, line: &[u8], parser: &Deadlined) -> Option<Vec<u8>> {
+        self.text.extend_from_slice(line);
+        if self.text.len() <= LINE_MAX && self.wants.as_ref().is_some_and(|wants| !wants.may_end_with(line)) {
+            return None;
+        }
+        match parser.parse(&self.text, b"", &Functions::new()) {
+            Err(Refused::Incomplete { wants, .. }) => {
+                self.wants = Some(wants);
+                None
+            }
+            Ok(_) | Err(Refused::Denied(_)) => self.finish(),
+        }
+    }
+
+    /// Whether nothing has been collected.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// What there is, whole or not; none when there is nothing.
+    pub fn finish(&mut self) -> Option<Vec<u8>> {
+        self.wants = None;
+        let text = std::mem::take(&mut self.text);
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+/// The units of `text`. The last one may be incomplete.
+#[must_use]
+pub fn units(text: &[u8], parser: &Deadlined) -> Vec<Vec<u8>> {
+    let mut collector = Collector::default();
+    let mut units: Vec<Vec<u8>> = text.split_inclusive(|byte| *byte == b'\n').filter_map(|line| collector.push(line, parser)).collect();
+    units.extend(collector.finish());
+    units
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_where_bash_would_cut_them() {
+        let units = units(b"ls\ncat <<E\n'a\nE\n\nif id\nthen ls\nfi\necho 'x\ny'; f() {\n:\n}\nls )\nlast", &Deadlined::default());
+        let units: Vec<&str> = units.iter().map(|unit| std::str::from_utf8(unit).unwrap()).collect();
+        assert_eq!(units, ["ls\n", "cat <<E\n'a\nE\n", "\n", "if id\nthen ls\nfi\n", "echo 'x\ny'; f() {\n:\n}\n", "ls )\n", "last"]);
+    }
+
+    #[test]
+    fn a_long_here_document_is_not_parsed_once_a_line() {
+        let text = format!("cat <<E\n{}E\n", "some text\n".repeat(5000));
+        let start = std::time::Instant::now();
+        assert_eq!(units(text.as_bytes(), &Deadlined::default()).len(), 1);
+        assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+    }
+}

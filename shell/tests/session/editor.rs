@@ -1,0 +1,152 @@
+//! Lines from the editor: a terminal that answers.
+
+use super::driver::{Answers, Terminal};
+
+fn shell() -> Terminal {
+    let terminal = Terminal::shell("xterm", Answers::Yes);
+    terminal.prompt();
+    terminal
+}
+
+#[test]
+fn a_line_is_edited_judged_and_run() {
+    let terminal = shell();
+    terminal.send("ecko x\x01\x1b[C\x1b[C\x1b[3~h\r");
+    terminal.expect("2004lx\r\n");
+    terminal.prompt();
+    terminal.send("rm y\r");
+    terminal.expect("portcullis: denied by INFRA_DIAG@4f4f (rule no-rm): rm is not allowed; try: ls\r\n");
+    terminal.expect("[126]");
+    // history, then the start of the line
+    terminal.send("\x1b[A\x01echo no \r");
+    terminal.expect("no rm y\r\n");
+    terminal.prompt();
+    terminal.send("half a line\x03");
+    terminal.expect("$ ");
+    terminal.send("exit 4\r");
+    terminal.exits_with(4);
+}
+
+#[test]
+fn an_incomplete_command_goes_on() {
+    let terminal = shell();
+    terminal.send("for i in 1 2\r");
+    terminal.expect("> ");
+    terminal.send("do echo i$i; done\r");
+    terminal.expect("i1\r\ni2\r\n");
+    terminal.prompt();
+    assert_eq!(terminal.log.lines(), ["for i in 1 2\ndo echo i$i; done"]);
+    terminal.send("\x04");
+    terminal.exits_with(0);
+}
+
+#[test]
+fn of_a_paste_each_command_is_judged_and_a_denial_stops_the_rest() {
+    let terminal = shell();
+    terminal.send("\x1b[200~echo one\recho two\rcat <<E\rdoc\rE\rrm three\recho four\x1b[201~");
+    terminal.send("\r");
+    terminal.expect("2004lone\r\n");
+    terminal.expect("two\r\n");
+    terminal.expect("doc\r\n");
+    terminal.expect("denied by");
+    terminal.expect("stopped at command 4 of 5 (rm three); the 1 after it were not run");
+    terminal.prompt();
+    assert_eq!(terminal.log.lines(), ["echo one", "echo two", "cat <<E\ndoc\nE", "rm three"]);
+}
+
+#[test]
+fn lines_that_come_at_once_are_run_in_order() {
+    for newline in ["\r", "\n"] {
+        let terminal = shell();
+        let lines: Vec<String> = (0..40).map(|n| format!("echo n{n}")).collect();
+        terminal.send(&format!("{}{newline}", lines.join(newline)));
+        terminal.expect("\nn39\r\n");
+        assert_eq!(terminal.log.lines(), lines, "{newline:?}");
+    }
+}
+
+#[test]
+fn type_ahead_waits_for_its_turn() {
+    let terminal = shell();
+    terminal.send("sleep 1; read x; echo got $x\r");
+    terminal.expect("sleep 1");
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    terminal.send("for-read\recho next\recho par");
+    terminal.expect("got for-read\r\n");
+    terminal.expect("\r\nnext\r\n");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    terminal.send("tial\r");
+    terminal.expect("2004lpartial\r\n");
+    assert_eq!(terminal.log.lines(), ["sleep 1; read x; echo got $x", "echo next", "echo partial"]);
+}
+
+#[test]
+fn a_giant_paste_does_no_harm() {
+    let terminal = shell();
+    terminal.send(&format!("\x1b[200~echo {}\x1b[201~\r", "x".repeat(1024 * 1024)));
+    terminal.expect("(rule line-length)");
+    terminal.prompt();
+    terminal.send("echo on$((1))\r");
+    terminal.expect("on1\r\n");
+}
+
+#[test]
+fn messages_come_above_the_prompt() {
+    let terminal = shell();
+    terminal.send("echo say-later\r");
+    terminal.expect("portcullis: the session ends in 5 minutes");
+    terminal.send("echo on$((1))\r");
+    terminal.expect("on1\r\n");
+}
+
+#[test]
+fn the_session_ends_when_the_keeper_does() {
+    let terminal = shell();
+    terminal.send("echo keeper-goes\r");
+    let rest = terminal.exits_with(1);
+    assert!(rest.contains("the keeper of this session is gone"), "{rest}");
+}
+
+#[test]
+fn a_silent_terminal_is_a_plain_one() {
+    let terminal = Terminal::shell("xterm", Answers::No);
+    // as ssh -tt host < file: everything is there at once, and then the end
+    terminal.send("echo o$((1))ne\ncat\nfor-cat\n\x04echo t$((2))wo\n\x04");
+    terminal.expect("o1ne\r\n");
+    terminal.expect("for-cat\r\n");
+    terminal.expect("t2wo\r\n");
+    assert_eq!(terminal.log.lines(), ["echo o$((1))ne", "cat", "echo t$((2))wo"]);
+    terminal.exits_with(0);
+}
+
+#[test]
+fn vi_keys_can_be_had() {
+    let terminal = shell();
+    terminal.send("set -o vi\r");
+    terminal.prompt();
+    terminal.send("echo xyz");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    terminal.send("\x1b");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    terminal.send("x\r");
+    terminal.expect("2004lxy\r\n");
+}
+
+#[test]
+fn what_is_allowed_is_completed() {
+    let terminal = shell();
+    terminal.send("echo jour\x01\x0bjourn\t");
+    terminal.expect("journalctl");
+}
+
+#[test]
+fn an_interrupt_stops_the_rest_of_a_paste() {
+    let terminal = shell();
+    terminal.send("\x1b[200~sleep 30\recho never\x1b[201~\r");
+    terminal.expect("2004l");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    terminal.send("\x03");
+    terminal.expect("interrupted; 1 commands after it were not run");
+    terminal.prompt();
+    assert_eq!(terminal.log.lines(), ["sleep 30"]);
+}

@@ -1,0 +1,83 @@
+//! Messages between the warden and the keepers that it starts: one postcard message a packet, on a socket pair of their
+//! own. A keeper is told once what its session is; after that it can only be told to end.
+
+use portcullis_model::layer::Layer;
+use portcullis_model::receipt::{EndCause, Receipt};
+use portcullis_model::session::{ExitStatus, PtyRequest, Purpose, SessionFacts};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a keeper may take from its start to [`Report::Started`].
+pub(crate) const START_DEADLINE: Duration = Duration::from_secs(12);
+/// How long the kill of a jail may take before what is left is reported.
+pub(crate) const KILL_DEADLINE: Duration = Duration::from_secs(4);
+/// How long the warden waits for the report of a keeper whose session does not run yet.
+pub(crate) const UNSTARTED_DEADLINE: Duration = Duration::from_secs(1);
+/// How long the warden waits for the report of a keeper that it told to end, before it kills the keeper and its jail.
+pub(crate) const REPORT_DEADLINE: Duration = Duration::from_secs(6);
+
+/// What a keeper is to do: its first packet from the warden, with the keeper's end of the session's socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Charge {
+    /// The session.
+    pub(crate) facts: SessionFacts,
+    /// Shell or command.
+    pub(crate) purpose: Purpose,
+    /// The terminal, if it has one.
+    pub(crate) pty: Option<PtyRequest>,
+    /// The client's LANG and LC_* variables, not yet filtered.
+    pub(crate) environment: Vec<(String, String)>,
+    /// Seconds without input after which the session ends; 0 for never.
+    pub(crate) idle_timeout_s: u32,
+    /// The layers of this node, for the recording.
+    pub(crate) layers: Vec<Layer>,
+    /// Where things are.
+    pub(crate) place: Place,
+}
+
+/// Where a keeper finds what it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// The folder of recordings.
+    pub(crate) evidence: PathBuf,
+    /// The group that may read them, none for the warden's own.
+    pub(crate) evidence_gid: Option<u32>,
+    /// The judge's socket.
+    pub(crate) judge: PathBuf,
+    /// The shell's program on the node.
+    pub(crate) shell: PathBuf,
+    /// What each operator is told when a session begins.
+    pub(crate) notices: Vec<String>,
+}
+
+/// From the warden, after the charge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Order {
+    /// End the session now.
+    End(EndCause),
+}
+
+/// From a keeper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// The jail exists; the packet carries a pidfd of its init, and the path is its cgroup's, so that the warden can kill it
+    /// without the keeper.
+    Jailed {
+        /// the cgroup's folder, if it has one
+        cgroup: Option<PathBuf>,
+    },
+    /// The session runs: its shell's program was loaded.
+    Started,
+    /// The session did not start and nothing of it is left. In words for the operator.
+    Refused(String),
+    /// The session ended and its recording is closed. The last message.
+    Ended {
+        /// the receipt
+        receipt: Receipt,
+        /// how its program ended, if it did so by itself
+        exit: Option<ExitStatus>,
+        /// why the recording could not be closed, if so
+        recording: Option<String>,
+    },
+}

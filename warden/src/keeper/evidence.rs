@@ -1,0 +1,133 @@
+//! The recording, as the rest of the keeper uses it, and the counters that follow from what was written.
+
+use super::fault::Fault;
+use crate::charge::Charge;
+use crate::clock;
+use portcullis_model::decision::{Committed, Journal as _, Permit, Refusal};
+use portcullis_model::event::{Event, EventKind};
+use portcullis_model::id::PolicyDigest;
+use portcullis_model::receipt::Receipt;
+use portcullis_model::subject::Subject;
+use portcullis_model::wire::judge::Counters;
+use portcullis_recording::{WriteError, Writer};
+use rustix::fs::{Mode, OFlags};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// Something could not be recorded: the session ends.
+#[derive(Debug, thiserror::Error)]
+#[error("recording failed")]
+pub(crate) struct Unrecorded(#[from] WriteError);
+
+/// The folder of all recordings, opened before the keeper enters the jail.
+#[derive(Debug)]
+pub(crate) struct Folder(OwnedFd);
+
+impl Folder {
+    /// Opens it.
+    pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
+        let folder = rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        folder.map(Self).map_err(|error| Fault::NoFolder(path.to_owned(), error.into()))
+    }
+
+    /// Begins the recording of a session, with its first event.
+    pub(crate) fn begin(&self, charge: &Charge, policy: Option<PolicyDigest>) -> Result<Evidence, Fault> {
+        let session = &charge.facts.id;
+        // the writer takes a path: the working directory is that folder for one call
+        let made = rustix::process::fchdir(&self.0).map_err(|error| Fault::NoFolder(charge.place.evidence.clone(), error.into()));
+        let writer = made.and_then(|()| Writer::create(Path::new("."), session, charge.place.evidence_gid).map_err(|error| Unrecorded(error).into()));
+        rustix::process::chdir("/").map_err(|error| Fault::NoFolder("/".into(), error.into()))?;
+        let mut evidence = Evidence { writer: writer?, counters: Counters::default() };
+        evidence.note(EventKind::Started {
+            facts: Box::new(charge.facts.clone()),
+            purpose: charge.purpose.clone(),
+            window: charge.pty.as_ref().map(|pty| pty.size),
+            layers: charge.layers.clone(),
+            policy,
+        })?;
+        Ok(evidence)
+    }
+}
+
+/// The evidence of one session.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    writer: Writer,
+    counters: Counters,
+}
+
+impl Evidence {
+    /// What the session did so far.
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Writes an event down.
+    ///
+    /// # Errors
+    /// [`Unrecorded`], as everywhere here.
+    pub(crate) fn note(&mut self, kind: EventKind) -> Result<(), Unrecorded> {
+        self.writer.append(&Event { at: clock::now(), kind })?;
+        Ok(())
+    }
+
+    /// Writes a permit down and makes it effective; `pid` is 0 for a line.
+    pub(crate) fn commit(&mut self, permit: Permit, pid: u32) -> Result<Committed, Unrecorded> {
+        let committed = permit.commit(clock::now(), pid, &mut self.writer)?;
+        match committed.subject() {
+            Subject::Line(_) => self.counters.lines += 1,
+            Subject::Exec(_) => self.counters.execs += 1,
+            Subject::File(_) | Subject::Forward(_) => {}
+        }
+        Ok(committed)
+    }
+
+    /// Writes a refusal down.
+    pub(crate) fn refused(&mut self, refusal: &Refusal, pid: u32) -> Result<(), Unrecorded> {
+        self.writer.append(&refusal.event(clock::now(), pid))?;
+        self.counters.denials += 1;
+        Ok(())
+    }
+
+    /// Records output, before it is passed on.
+    pub(crate) fn output(&mut self, bytes: &[u8]) -> Result<(), Unrecorded> {
+        self.writer.output(bytes)?;
+        Ok(())
+    }
+
+    /// Records standard error, before it is passed on.
+    pub(crate) fn error_output(&mut self, bytes: &[u8]) -> Result<(), Unrecorded> {
+        self.writer.error_output(bytes)?;
+        Ok(())
+    }
+
+    /// Records input that may be seen, before it is passed on.
+    pub(crate) fn input(&mut self, bytes: &[u8]) -> Result<(), Unrecorded> {
+        self.writer.input(bytes)?;
+        Ok(())
+    }
+
+    /// Records that input was typed which may not be seen.
+    pub(crate) fn masked(&mut self, bytes: usize) -> Result<(), Unrecorded> {
+        self.note(EventKind::Masked { bytes: u32::try_from(bytes).unwrap_or(u32::MAX) })
+    }
+
+    /// Whether the disk still takes what is written.
+    pub(crate) fn check(&self) -> Result<(), Unrecorded> {
+        self.writer.failed().map_or(Ok(()), |error| Err(Unrecorded(error)))
+    }
+
+    /// Readable once the disk takes no more.
+    pub(crate) fn failed_fd(&self) -> BorrowedFd<'_> {
+        self.writer.failed_fd()
+    }
+
+    /// Writes the end down and closes the recording.
+    pub(crate) fn finish(self, receipt: &Receipt) -> Result<(), Unrecorded> {
+        self.writer.finish(clock::now(), receipt.clone())?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fixture;

@@ -1,0 +1,110 @@
+//! The warden's command line, and what it means once checked.
+
+use anyhow::{Context as _, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::VerifyingKey;
+use portcullis_model::action::Role;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Keeps grants, opens sessions, and ends them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Name of this node: grants for another are refused
+    #[arg(long)]
+    pub(crate) target: String,
+    /// Role of this node: cps, host, cell or generic
+    #[arg(long)]
+    pub(crate) role: Role,
+    /// Folder for grants and revocations
+    #[arg(long)]
+    pub(crate) state: PathBuf,
+    /// Folder for recordings
+    #[arg(long)]
+    pub(crate) evidence: PathBuf,
+    /// Group that may read recordings
+    #[arg(long)]
+    pub(crate) evidence_gid: Option<u32>,
+    /// Socket on which the gateway is served
+    #[arg(long)]
+    pub(crate) socket: PathBuf,
+    /// User that the gateway runs as; nobody else is served
+    #[arg(long)]
+    pub(crate) gateway_uid: u32,
+    /// The judge's socket
+    #[arg(long)]
+    pub(crate) judge: PathBuf,
+    /// File with the controller's public key: 32 bytes in hexadecimal or base64
+    #[arg(long)]
+    pub(crate) controller_key: PathBuf,
+    /// The mediating shell's program
+    #[arg(long)]
+    pub(crate) shell: PathBuf,
+    /// What an operator is told when a session begins; may be repeated
+    #[arg(long)]
+    pub(crate) notice: Vec<String>,
+    /// Most sessions at a time
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..=8192))]
+    pub(crate) max_sessions: u16,
+}
+
+/// Reads the controller's public key.
+///
+/// # Errors
+/// When the file cannot be read, holds no key, or could have been written by another user than the warden's.
+pub(crate) fn controller_key(path: &Path) -> anyhow::Result<VerifyingKey> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read the controller's key {}", path.display()))?;
+    parse_key(text.trim()).with_context(|| format!("{} holds no Ed25519 public key (32 bytes in hexadecimal or base64)", path.display()))
+}
+
+fn parse_key(text: &str) -> Option<VerifyingKey> {
+    let bytes = if text.len() == 64 { from_hex(text)? } else { STANDARD.decode(text).ok()?.try_into().ok()? };
+    let key = VerifyingKey::from_bytes(&bytes).ok()?;
+    (!key.is_weak()).then_some(key)
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let digit = |c: &u8| char::from(*c).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(|pair| Some(digit(pair.first()?)? << 4 | digit(pair.get(1)?)?)).collect();
+    bytes?.try_into().ok()
+}
+
+impl Args {
+    /// Checks what can be checked before anything is opened, and makes the folder of recordings.
+    ///
+    /// # Errors
+    /// One line about the first thing that is wrong.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        ensure!(!self.target.is_empty() && self.target.len() <= 253, "--target is empty or too long");
+        let shell = fs::metadata(&self.shell).with_context(|| format!("cannot use the shell {}", self.shell.display()))?;
+        ensure!(shell.is_file() && shell.permissions().mode() & 0o111 != 0, "the shell {} is not a program", self.shell.display());
+        for (option, path) in [("--shell", &self.shell), ("--judge", &self.judge), ("--evidence", &self.evidence)] {
+            ensure!(path.is_absolute(), "{option} {} is not an absolute path", path.display());
+        }
+        let judge = self.judge.parent().filter(|folder| folder.is_dir());
+        ensure!(judge.is_some(), "the folder of the judge's socket {} is not there", self.judge.display());
+        if self.notice.iter().any(|text| text.len() > 2000) || self.notice.len() > 8 {
+            bail!("--notice: at most 8, of at most 2000 bytes each");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ed25519_dalek::SigningKey;
+
+    #[test]
+    fn a_key_is_read_in_both_forms() {
+        let key = SigningKey::from_bytes(&[7; 32]).verifying_key();
+        let hex: String = key.as_bytes().iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(parse_key(&hex), Some(key));
+        assert_eq!(parse_key(&STANDARD.encode(key.as_bytes())), Some(key));
+        for bad in ["", "00", &"0".repeat(64), &"g".repeat(64), hex.strip_prefix('e').unwrap_or("x"), "AAAA"] {
+            assert_eq!(parse_key(bad), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What keepers report, and what is done about those that no longer can.
+
+use super::sessions::{JailHandle, Phase, Session};
+use super::Warden;
+use crate::chain::with_sources;
+use crate::charge::{KILL_DEADLINE, Report};
+use crate::clock;
+use crate::packets::Received;
+use portcullis_model::receipt::{EndCause, Receipt, Survivor};
+use portcullis_model::session::ExitStatus;
+use portcullis_model::wire::warden::FromWarden;
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+/// How long the kill of a jail may take whose keeper is dead: the kernel has begun it with the keeper's death.
+const ORPHAN_DEADLINE: std::time::Duration = KILL_DEADLINE;
+
+impl Warden {
+    /// Takes what a keeper has reported.
+    pub(super) fn keeper_reports(&mut self, keeper: u64) {
+        while let Some(session) = self.sessions.get_mut(keeper) {
+            match session.report(&mut self.intake) {
+                Ok(Received::Message(report, descriptor)) => self.reported(keeper, report, descriptor),
+                Ok(Received::Nothing) => return,
+                Ok(Received::Closed) => return self.keeper_failed(keeper, "the keeper is gone"),
+                Err(error) => return self.keeper_failed(keeper, &with_sources(&error)),
+            }
+        }
+    }
+
+    /// A keeper's process has ended: what it still said counts.
+    pub(super) fn keeper_died(&mut self, keeper: u64) {
+        self.keeper_reports(keeper);
+        if self.sessions.get_mut(keeper).is_some() {
+            self.keeper_failed(keeper, "the keeper died");
+        }
+        // of one whose session is over, this was what was waited for
+        if let Some(mut process) = self.leaving.remove(&keeper)
+            && let Err(error) = process.try_wait()
+        {
+            tracing::error!(%error, "the end of a keeper cannot be waited for");
+        }
+    }
+
+    fn reported(&mut self, keeper: u64, report: Report, descriptor: Option<OwnedFd>) {
+        match report {
+            Report::Jailed { cgroup } => {
+                let Some(init) = descriptor else { return self.keeper_failed(keeper, "the keeper reported a jail without its init") };
+                if let Some(session) = self.sessions.get_mut(keeper) {
+                    session.jail = Some(JailHandle { init, cgroup });
+                }
+            }
+            Report::Started => self.started(keeper),
+            Report::Refused(reason) => {
+                let Some(session) = self.sessions.remove(keeper) else { return };
+                tracing::warn!(session = %session.facts.id, reason, "a session did not start");
+                let ticket = session.ticket();
+                self.over(keeper, session, None);
+                if let Some(ticket) = ticket {
+                    self.refuse(ticket, reason);
+                }
+            }
+            Report::Ended { receipt, exit, recording } => {
+                let Some(session) = self.sessions.remove(keeper) else { return };
+                if let Some(problem) = recording {
+                    tracing::error!(session = %session.facts.id, problem, "the recording of a session was not closed");
+                }
+                // what it is about is known here, whatever the keeper says
+                let receipt = Receipt { session: session.facts.id.clone(), grant: session.facts.grant.clone(), ..receipt };
+                self.ended(keeper, session, receipt, exit);
+            }
+        }
+    }
+
+    fn started(&mut self, keeper: u64) {
+        let Some(session) = self.sessions.get_mut(keeper) else { return };
+        if let Phase::Starting { .. } = session.phase {
+            let Phase::Starting { ticket, client, .. } = std::mem::replace(&mut session.phase, Phase::Running) else { return };
+            tracing::info!(session = %session.facts.id, "a session runs");
+            let facts = session.facts.clone();
+            self.say_with(&FromWarden::Opened { ticket, facts }, client);
+        }
+    }
+
+    /// Tells a keeper to end its session.
+    pub(super) fn end_session(&mut self, keeper: u64, cause: &EndCause) {
+        if let Some(session) = self.sessions.get_mut(keeper) {
+            session.order_end(cause);
+        }
+    }
+
+    /// Does what deadlines demand: sessions that did not start or end in time, grants whose time is over.
+    pub(super) fn keeper_deadlines(&mut self, now: Instant) {
+        for keeper in self.sessions.filter(|session| session.deadline().is_some_and(|deadline| deadline <= now)) {
+            self.keeper_failed(keeper, "the keeper did not answer in time");
+        }
+        // the keeper ends it by itself and a little earlier; this is for one that does not
+        let wall = clock::now();
+        for keeper in self.sessions.filter(|session| wall >= session.facts.end.plus(1000)) {
+            self.end_session(keeper, &EndCause::Expired);
+        }
+    }
+
+    /// Ends a session without its keeper: the keeper is killed, and then what it has left.
+    pub(super) fn keeper_failed(&mut self, keeper: u64, why: &str) {
+        let Some(session) = self.sessions.remove(keeper) else { return };
+        tracing::error!(session = %session.facts.id, why, "a session is ended without its keeper");
+        if let Err(error) = session.keeper.kill() {
+            tracing::error!(session = %session.facts.id, %error, "a keeper cannot be killed");
+        }
+        let cause = session.cause().cloned().unwrap_or_else(|| EndCause::Fault(why.to_owned()));
+        let receipt = kill_orphan(&session, cause);
+        self.ended(keeper, session, receipt, None);
+    }
+
+    fn ended(&mut self, keeper: u64, session: Session, receipt: Receipt, exit: Option<ExitStatus>) {
+        let Receipt { session: id, cause, killed, survivors, micros, .. } = &receipt;
+        tracing::info!(session = %id, ?cause, killed, survivors = survivors.len(), micros, "a session ended");
+        match session.ticket() {
+            Some(ticket) => self.refuse(ticket, unstarted(&receipt.cause)),
+            None => self.say(&FromWarden::Ended { receipt: receipt.clone(), exit }),
+        }
+        // a revocation is done after its last session
+        self.over(keeper, session, Some(&receipt));
+    }
+
+    /// A session is over: whoever revokes its grant waits for it no longer, and its keeper's process is left to end: it may
+    /// still have output to deliver.
+    fn over(&mut self, keeper: u64, session: Session, receipt: Option<&Receipt>) {
+        self.revocations.ended(&session.facts.grant, keeper, receipt);
+        self.leaving.insert(keeper, session.keeper);
+        self.tell_revocations();
+    }
+}
+
+/// What the operator is told of a session that ended before it ran.
+fn unstarted(cause: &EndCause) -> String {
+    match cause {
+        EndCause::Fault(what) => format!("the session did not start: {what}"),
+        EndCause::Exit | EndCause::Disconnect | EndCause::Idle | EndCause::Terminated => "the session ended before it ran".to_owned(),
+        EndCause::Revoked => "access was revoked".to_owned(),
+        EndCause::Expired => "the time of the access is over".to_owned(),
+        EndCause::Shutdown => "the node is shutting down".to_owned(),
+    }
+}
+
+/// Kills what a dead keeper has left.
+fn kill_orphan(session: &Session, cause: EndCause) -> Receipt {
+    let since = Instant::now();
+    let (killed, survivors): (u32, Vec<Survivor>) = match &session.jail {
+        None => (0, Vec::new()),
+        Some(jail) => {
+            let report = portcullis_jail::kill::kill_orphan(&jail.init, jail.cgroup.as_deref(), ORPHAN_DEADLINE);
+            (report.killed, report.survivors)
+        }
+    };
+    let (id, grant) = (session.facts.id.clone(), session.facts.grant.clone());
+    Receipt { session: id, grant, cause, killed, survivors, micros: clock::micros_since(since) }
+}

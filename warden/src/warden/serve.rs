@@ -1,0 +1,183 @@
+//! What the gateway wants, done.
+
+use super::admission;
+use super::gateway::{Call, GatewayError};
+use super::grants::RevokeError;
+use super::sessions::{Phase, Session};
+use super::start::{self, Keeper};
+use super::watch::Ready;
+use super::Warden;
+use crate::chain::with_sources;
+use crate::charge::{Charge, START_DEADLINE};
+use crate::clock;
+use anyhow::Context as _;
+use portcullis_model::grant::{SignedGrant, SignedRevocation};
+use portcullis_model::id::SessionId;
+use portcullis_model::receipt::EndCause;
+use portcullis_model::session::SessionFacts;
+use portcullis_model::wire::PROTOCOL;
+use portcullis_model::wire::warden::{FromWarden, OpenSession, ToWarden};
+use std::time::Instant;
+
+/// Most sessions under one grant at a time.
+pub(super) const SESSIONS_A_GRANT: usize = 16;
+/// Messages of the gateway that are served before other work has its turn.
+const CALLS_A_TURN: usize = 32;
+
+impl Warden {
+    /// Serves what the gateway has sent. An error ends its connection.
+    pub(super) fn gateway_calls(&mut self) -> Result<(), GatewayError> {
+        for _ in 0..CALLS_A_TURN {
+            let Some(gateway) = &mut self.gateway else { break };
+            match gateway.hear(&mut self.intake)? {
+                Call::Nothing => break,
+                Call::Greet => self.greet(),
+                Call::Want(message) => self.want(message),
+            }
+        }
+        Ok(())
+    }
+
+    fn greet(&mut self) {
+        let (target, role, layers) = (self.settings.target.clone(), self.settings.role, self.layers.clone());
+        let grants = self.grants.all();
+        tracing::info!(grants = grants.len(), "the gateway is connected");
+        self.say(&FromWarden::Hello { protocol: PROTOCOL, target, role, layers, grants });
+    }
+
+    fn want(&mut self, message: ToWarden) {
+        match message {
+            // refused where it is heard
+            ToWarden::Hello { .. } => {}
+            ToWarden::Install { ticket, grant } => self.install(ticket, grant),
+            ToWarden::Open { ticket, open } => {
+                let source = open.source.clone();
+                if let Err(error) = self.open(ticket, *open) {
+                    tracing::warn!(source, error = format!("{error:#}"), "a session is not opened");
+                    self.refuse(ticket, format!("{error:#}"));
+                }
+            }
+            ToWarden::Revoke { ticket, revocation } => self.revoke(ticket, revocation),
+            ToWarden::End { session, cause } => self.end_one(&session, cause),
+        }
+    }
+
+    fn install(&mut self, ticket: u64, grant: SignedGrant) {
+        match self.grants.install(grant, clock::now()) {
+            Ok(id) => {
+                tracing::info!(grant = %id, "a grant is kept");
+                self.say(&FromWarden::Installed { ticket });
+            }
+            Err(error) => {
+                tracing::warn!(error = with_sources(&error), "a grant is not kept");
+                self.refuse(ticket, with_sources(&error));
+            }
+        }
+    }
+
+    fn open(&mut self, ticket: u64, mut open: OpenSession) -> anyhow::Result<()> {
+        let now = clock::now();
+        admission::check(&mut open)?;
+        let grant = self.grants.usable(&open.grant, &open.key_fingerprint, now)?;
+        // the role chooses the policy: a grant for another is not stretched to fit
+        anyhow::ensure!(grant.role == self.settings.role, "the access is for a target of role {}, this node is a {}", grant.role, self.settings.role);
+        anyhow::ensure!(self.stopping.is_none(), "the node is shutting down");
+        anyhow::ensure!(self.sessions.under(&grant.id) < SESSIONS_A_GRANT, "there are {SESSIONS_A_GRANT} sessions under this access already");
+        anyhow::ensure!(self.sessions.len() + self.leaving.len() < self.settings.max_sessions, "this node runs as many sessions as it may");
+        let mut entropy = [0; SessionId::ENTROPY];
+        getrandom::fill(&mut entropy).context("no random numbers")?;
+        let id = SessionId::from_entropy(entropy);
+        let uid = if self.settings.root { grant.uid.get() } else { rustix::process::getuid().as_raw() };
+        let facts = SessionFacts::new(id, grant, uid, open.source, open.key_fingerprint, now, open.pty.is_some());
+        let charge = Charge {
+            facts: facts.clone(),
+            purpose: open.purpose,
+            pty: open.pty,
+            environment: open.environment,
+            idle_timeout_s: grant.idle_timeout_s,
+            layers: self.layers.clone(),
+            place: self.settings.place.clone(),
+        };
+        tracing::info!(session = %facts.id, grant = %facts.grant, operator = facts.operator, source = facts.source, client = open.client, "opening a session");
+        let Keeper { process, socket, client } = start::start(&charge).context("no keeper for the session")?;
+        let number = self.sessions.number();
+        let watched = self.watch.add(&socket, Ready::Report(number)).and_then(|()| self.watch.add(&process, Ready::Death(number)));
+        let phase = Phase::Starting { ticket, client, deadline: Instant::now() + START_DEADLINE };
+        self.sessions.insert(number, Session { facts: Box::new(facts), keeper: process, socket, phase, jail: None });
+        if let Err(error) = watched {
+            self.keeper_failed(number, &format!("it cannot be watched: {error}"));
+        }
+        Ok(())
+    }
+
+    fn revoke(&mut self, ticket: u64, signed: SignedRevocation) {
+        let since = Instant::now();
+        let (revocation, kept) = match self.grants.revoke(signed) {
+            Ok(revocation) => (revocation, Ok(())),
+            Err(RevokeError::Unsigned(error)) => {
+                tracing::warn!(error = with_sources(&error), "a revocation is not the controller's");
+                return self.refuse(ticket, with_sources(&error));
+            }
+            Err(error @ RevokeError::NotKept { .. }) => {
+                let text = with_sources(&error);
+                let RevokeError::NotKept { revocation, .. } = error else { return };
+                (*revocation, Err(text))
+            }
+        };
+        let grant = revocation.grant;
+        tracing::info!(grant = %grant, "a grant is revoked");
+        if let Some(receipt) = self.grants.receipt(&grant).cloned() {
+            return self.say(&FromWarden::Revoked { ticket, receipt });
+        }
+        let answer = match &kept {
+            Ok(()) => Some(ticket),
+            // the sessions end all the same; the controller is to know and to say it again
+            Err(text) => {
+                tracing::error!(grant = %grant, error = text, "a revocation is not on the disk");
+                self.refuse(ticket, text.clone());
+                None
+            }
+        };
+        if answer.is_some_and(|ticket| self.revocations.join(&grant, ticket)) {
+            return;
+        }
+        let keepers = self.sessions.keepers_of(&grant);
+        for keeper in &keepers {
+            self.end_session(*keeper, &EndCause::Revoked);
+        }
+        self.revocations.begin(grant, since, &keepers, answer);
+        self.tell_revocations();
+    }
+
+    fn end_one(&mut self, session: &SessionId, cause: EndCause) {
+        let cause = match cause {
+            EndCause::Disconnect | EndCause::Shutdown => cause,
+            EndCause::Fault(what) => EndCause::Fault(format!("gateway: {}", what.chars().take(200).collect::<String>())),
+            // these are not the gateway's to say: a revocation is signed, time and idleness are measured here
+            EndCause::Terminated | EndCause::Exit | EndCause::Revoked | EndCause::Expired | EndCause::Idle => EndCause::Terminated,
+        };
+        if let Some(keeper) = self.sessions.keeper_of(session) {
+            self.end_session(keeper, &cause);
+        }
+    }
+
+    /// Tells the gateway of revocations that are done, and keeps their receipts.
+    pub(super) fn tell_revocations(&mut self) {
+        while let Some(done) = self.revocations.done() {
+            let receipt = done.receipt;
+            tracing::info!(grant = %receipt.grant, sessions = receipt.sessions.len(), killed = receipt.killed(), survivors = receipt.survivors(), micros = receipt.micros, "a revocation is done");
+            if let Err(error) = self.grants.done(&receipt) {
+                tracing::error!(grant = %receipt.grant, error = with_sources(&error), "the receipt of a revocation cannot be kept");
+            }
+            for ticket in done.tickets {
+                self.say(&FromWarden::Revoked { ticket, receipt: receipt.clone() });
+            }
+        }
+    }
+
+    /// Answers that something is not done.
+    pub(super) fn refuse(&mut self, ticket: u64, reason: String) {
+        let reason = reason.chars().take(1000).collect();
+        self.say(&FromWarden::Refused { ticket, reason });
+    }
+}

@@ -1,0 +1,195 @@
+//! From the customer's order to the receipt that says that nothing is left: `portcullis request revoke`, as it is typed, the
+//! start of that program included. The grant's sessions hold a number of processes that block every signal, a third of them
+//! daemons in sessions of their own, at most 250 in one SSH session; in `revoke-forkbomb`, a fork bomb at its limit.
+//!
+//! `revoke-N-node` is the node's part as the receipt gives it: from hearing of it to the last process being gone. The peer is
+//! what the kernel alone takes for as many such processes: SIGKILL to the init of a PID namespace.
+
+use super::Plan;
+use super::ground::Ground;
+use super::samples::Samples;
+use super::table::{Row, Unit};
+use anyhow::{Context as _, Result, bail, ensure};
+use portcullis_tests::stage::processes_with;
+use portcullis_tests::{Access, wait};
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+const ROUNDS: usize = 11;
+const BOMB_ROUNDS: usize = 3;
+/// Most processes that one session holds: below the limit that sessions have.
+const PER_SESSION: u64 = 250;
+/// The bomb ends by itself after this, whatever happens.
+const BOMB_SECONDS: u32 = 60;
+const PEER: &str = "SIGKILL to a PID namespace with as many processes";
+
+/// A number of processes.
+pub(super) fn counted(ground: &Ground, plan: &Plan) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for count in [1_u64, 100, 1000] {
+        let name = format!("revoke-{count}");
+        if !plan.wants(&name) {
+            continue;
+        }
+        let (mut whole, mut node, mut kernel) = (Samples::default(), Samples::default(), Samples::default());
+        let sessions = count.div_ceil(PER_SESSION);
+        for _ in 0..ROUNDS {
+            kernel.add(ground.plain(&format!("kill {count}"))?);
+            let mut held = Held::new(ground)?;
+            for _ in 0..sessions {
+                held.session(ground, &format!("hold {}", count / sessions))?;
+            }
+            let revoked = held.revoke(ground, count)?;
+            whole.add(vec![revoked.whole]);
+            node.add(vec![revoked.node]);
+        }
+        rows.push(Row::new(&name, Unit::Ms, &whole, Some((PEER, &kernel))));
+        rows.push(Row::new(&format!("{name}-node"), Unit::Ms, &node, Some((PEER, &kernel))));
+    }
+    Ok(rows)
+}
+
+/// A fork bomb.
+pub(super) fn fork_bomb(ground: &Ground, _: &Plan) -> Result<Vec<Row>> {
+    let (mut whole, mut node) = (Samples::default(), Samples::default());
+    for _ in 0..BOMB_ROUNDS {
+        let marker = format!("bomb {BOMB_SECONDS}");
+        let mut held = Held::new(ground)?;
+        held.session(ground, &marker)?;
+        // at its limit, whatever that is: no more than before
+        let mut before = 0;
+        let most = wait::until("the fork bomb to reach its limit", wait::LONG, || {
+            std::thread::sleep(Duration::from_millis(300));
+            let there = processes_with(&marker).len();
+            let grown = there > before;
+            before = there;
+            (!grown && there > 1).then_some(there)
+        })?;
+        let revoked = held.revoke(ground, 2)?;
+        println!("   a bomb of {most} processes");
+        ensure!(processes_with(&marker).is_empty(), "processes of the bomb outlived the revoke");
+        whole.add(vec![revoked.whole]);
+        node.add(vec![revoked.node]);
+    }
+    Ok(vec![Row::new("revoke-forkbomb", Unit::Ms, &whole, None), Row::new("revoke-forkbomb-node", Unit::Ms, &node, None)])
+}
+
+/// A grant whose sessions hold processes.
+struct Held {
+    access: Access,
+    clients: Vec<Client>,
+}
+
+/// One session's client; dropped, it is ended.
+struct Client(Child);
+
+struct Revoked {
+    whole: f64,
+    node: f64,
+}
+
+impl Held {
+    fn new(ground: &Ground) -> Result<Self> {
+        Ok(Self { access: ground.stage.grant("INFRA_FULL")?, clients: Vec::new() })
+    }
+
+    /// Adds a session, and returns when its processes are there.
+    fn session(&mut self, ground: &Ground, args: &str) -> Result<()> {
+        let command = format!("{} {args}", ground.meter_inside()?.display());
+        let mut client = Client(self.access.ssh(&[], &[&command]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot start ssh")?);
+        let mut said = String::new();
+        let stdout = client.0.stdout.take().context("ssh has no standard output")?;
+        BufReader::new(stdout).read_line(&mut said)?;
+        if said.trim() != "ready" {
+            let (status, error) = client.end()?;
+            bail!("{command}, in a session, said {said:?} and ended ({status}): {error}");
+        }
+        self.clients.push(client);
+        Ok(())
+    }
+
+    fn revoke(self, ground: &Ground, at_least: u64) -> Result<Revoked> {
+        let begin = Instant::now();
+        let receipt = ground.stage.revoke(&self.access)?;
+        let whole = begin.elapsed().as_secs_f64() * 1e9;
+        let found = Receipt::read(&receipt);
+        ensure!(found.survivors == 0, "processes survived: {receipt}");
+        ensure!(found.killed >= at_least && found.micros > 0, "not the receipt of {at_least} processes: {receipt}");
+        for mut client in self.clients {
+            client.end()?;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "microseconds of less than a century")]
+        Ok(Revoked { whole, node: found.micros as f64 * 1e3 })
+    }
+}
+
+impl Client {
+    /// Waits for the client's end, which the session's end brings.
+    fn end(&mut self) -> Result<(ExitStatus, String)> {
+        let status = wait::until("the client to be disconnected", wait::LONG, || self.0.try_wait().ok().flatten())?;
+        let mut error = String::new();
+        if let Some(mut stderr) = self.0.stderr.take() {
+            stderr.read_to_string(&mut error)?;
+        }
+        Ok((status, error))
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // a client that has ended already cannot be killed
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What a revoke's receipt says, over all sessions and targets.
+#[derive(Debug, PartialEq, Eq)]
+struct Receipt {
+    killed: u64,
+    survivors: u64,
+    micros: u64,
+}
+
+impl Receipt {
+    /// Reads one wherever its numbers stand: what an object does not say itself is the sum of its parts, and the time that of
+    /// the slowest.
+    fn read(value: &Value) -> Self {
+        let mut parts = Self { killed: 0, survivors: 0, micros: 0 };
+        let fields = value.as_object();
+        let children: Vec<&Value> = match value {
+            Value::Array(list) => list.iter().collect(),
+            Value::Object(fields) => fields.iter().filter(|(name, _)| *name != "survivors").map(|(_, value)| value).collect(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+        };
+        for part in children.into_iter().map(Self::read) {
+            parts.killed += part.killed;
+            parts.survivors += part.survivors;
+            parts.micros = parts.micros.max(part.micros);
+        }
+        let own = |name: &str| fields.and_then(|fields| fields.get(name)).and_then(|value| value.as_u64().or_else(|| value.as_array().map(|list| list.len() as u64)));
+        Self {
+            killed: own("killed").unwrap_or(parts.killed),
+            survivors: own("survivors").unwrap_or(parts.survivors),
+            micros: own("micros").unwrap_or(parts.micros),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_is_read_wherever_its_numbers_stand() {
+        let session = |killed: u64, micros: u64| serde_json::json!({"session": "s", "killed": killed, "survivors": [], "micros": micros});
+        let receipt = serde_json::json!({"sessions": [session(5, 900), session(7, 800)], "micros": 950});
+        assert_eq!(Receipt::read(&receipt), Receipt { killed: 12, survivors: 0, micros: 950 });
+        let ended = serde_json::json!({"complete": true, "targets": [{"target": "node1", "killed": 12, "survivors": 0, "ms": 0.95, "receipt": receipt}]});
+        assert_eq!(Receipt::read(&ended), Receipt { killed: 12, survivors: 0, micros: 950 });
+        let survived = serde_json::json!({"sessions": [{"killed": 2, "survivors": [{"pid": 7}], "micros": 3}], "micros": 4});
+        assert_eq!(Receipt::read(&survived), Receipt { killed: 2, survivors: 1, micros: 4 });
+    }
+}

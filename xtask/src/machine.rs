@@ -1,0 +1,68 @@
+//! What the machine has to offer: programs, found or installed from Debian's packages.
+
+use crate::step::{run, say};
+use anyhow::{Result, bail};
+use std::path::Path;
+use std::process::Command;
+
+/// A program and the Debian package that brings it.
+pub struct Need {
+    program: &'static str,
+    package: &'static str,
+    why: &'static str,
+}
+
+const fn need(program: &'static str, package: &'static str, why: &'static str) -> Need {
+    Need { program, package, why }
+}
+
+/// What building takes.
+pub const BUILD: &[Need] = &[need("cc", "gcc", "C parts of the cryptography and of SQLite"), need("make", "make", "C parts of the build")];
+/// What the demo takes besides.
+pub const DEMO: &[Need] = &[
+    need("ssh", "openssh-client", "the operator's client"),
+    need("ssh-keygen", "openssh-client", "the operator's key"),
+    need("vim", "vim", "the check tries to leave the editor"),
+    need("setpriv", "util-linux", "the check runs as an ordinary user"),
+];
+/// What the tests take besides.
+pub const TEST: &[Need] = &[need("python3", "python3", "attack programs"), need("gcc", "gcc", "attack programs"), need("unshare", "util-linux", "tests with mounts of their own")];
+/// What the benchmarks take besides.
+pub const BENCH: &[Need] = &[need("sshd", "openssh-server", "the peer that logins are compared with")];
+
+/// Makes sure that every program is there, installing Debian's packages when this is root on such a machine.
+pub fn ensure(needs: &[&[Need]]) -> Result<()> {
+    let missing: Vec<&Need> = needs.iter().copied().flatten().filter(|need| find(need.program).is_none()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    let list = missing.iter().map(|n| format!("  {} (package {}): {}", n.program, n.package, n.why)).collect::<Vec<_>>().join("\n");
+    if !rustix::process::geteuid().is_root() || find("apt-get").is_none() {
+        bail!("these programs are missing:\n{list}\ninstall them, on Debian as root with: apt-get install {}", packages.join(" "));
+    }
+    say(&format!("installing what is missing:\n{list}"));
+    install(&packages)
+}
+
+/// Installs Debian's packages, as root.
+pub fn install(packages: &[&str]) -> Result<()> {
+    let apt = || {
+        let mut apt = Command::new("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-o", "DPkg::Lock::Timeout=300"]);
+        apt
+    };
+    run(apt().arg("update"))?;
+    run(apt().args(["install", "-y", "--no-install-recommends"]).args(packages))
+}
+
+/// Where a program is, along PATH and the folders of system programs.
+pub fn find(program: &str) -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].iter().map(|p| Path::new(p).to_path_buf()))
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
+}
