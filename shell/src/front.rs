@@ -156,7 +156,7 @@ impl Front {
                 return Ok(self.denied(text, Vec::new(), own_notice(denial)));
             }
         };
-        if parsed.line.commands.is_empty() && parsed.defines.is_empty() {
+        if parsed.blank {
             return Ok(Judged::Empty);
         }
         if let Some(own) = Own::from_line(&parsed.line) {

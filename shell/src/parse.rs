@@ -39,6 +39,8 @@ pub type Functions = BTreeSet<Vec<u8>>;
 pub struct Parsed {
     /// The line.
     pub line: Line,
+    /// Whether there is nothing in it that could run: blanks and comments. A line without commands may be arithmetic.
+    pub blank: bool,
     /// Functions that it defines.
     pub defines: Functions,
     /// Functions that it removes by name.
@@ -164,10 +166,11 @@ pub fn parse(text: &[u8], cwd: &[u8], functions: &Functions) -> Result<Parsed, R
         return Err(Refused::Incomplete { message: "the line goes on after its last backslash".to_owned(), wants: Wants::Anything });
     }
     let program = program(&source)?;
-    let mut walk = walk::Walk::new(functions);
+    let mut walk = walk::Walk::new(functions, &source);
     walk.program(&program)?;
+    let blank = program.complete_commands.is_empty();
     let walk::Walk { commands, defines, removes, .. } = walk;
-    Ok(Parsed { line: Line { text: text.to_vec(), commands, cwd: cwd.to_vec() }, defines, removes })
+    Ok(Parsed { line: Line { text: text.to_vec(), commands, cwd: cwd.to_vec() }, blank, defines, removes })
 }
 
 /// Whether a backslash that nothing escapes is the last character, newlines after it aside: bash would go on reading.

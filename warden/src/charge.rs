@@ -71,6 +71,8 @@ pub(crate) enum Report {
     Started,
     /// The session did not start and nothing of it is left. In words for the operator.
     Refused(String),
+    /// No process of the session is left; its recording is not closed yet.
+    Empty,
     /// The session ended and its recording is closed. The last message.
     Ended {
         /// the receipt

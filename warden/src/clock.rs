@@ -13,7 +13,12 @@ pub(crate) fn now() -> UnixMs {
 
 /// Microseconds since `start`.
 pub(crate) fn micros_since(start: Instant) -> u64 {
-    u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    micros_between(start, Instant::now())
+}
+
+/// Microseconds from one moment to a later one.
+pub(crate) fn micros_between(start: Instant, end: Instant) -> u64 {
+    u64::try_from(end.saturating_duration_since(start).as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A moment of the wall clock that also passes by the monotonic one: setting the clock back does not put it off.

@@ -182,6 +182,13 @@ fn functions_of_earlier_lines_are_known() {
 }
 
 #[test]
+fn only_what_cannot_run_is_blank() {
+    for (text, blank) in [("", true), (" \t", true), ("\n\n", true), ("# rm", true), (" # a\n# b\n", true), ("((x=1))", false), ("[[ a ]]", false), (":", false), ("f() { :; }", false), ("(( x )) # c", false), ("x=1", false)] {
+        assert_eq!(parse(text.as_bytes(), b"/", &Functions::new()).unwrap().blank, blank, "{text:?}");
+    }
+}
+
+#[test]
 fn caps_deny() {
     let commands = |n: usize| "a;".repeat(n);
     assert_eq!(shown(&commands(LINE_COMMANDS_MAX)).len(), LINE_COMMANDS_MAX);
@@ -237,7 +244,7 @@ proptest! {
             text = match step {
                 0 => format!("echo $( {text})"),
                 1 => format!("{{ {text}; }}"),
-                2 => format!("( {text} )"),
+                2 => format!("( {text}; )"),
                 3 => format!("if :; then {text}; fi"),
                 4 => format!("for i in a b; do {text}; done"),
                 5 => format!("f() {{ {text}; }}"),
@@ -254,6 +261,54 @@ proptest! {
         prop_assert!(got.iter().any(|command| command.contains("x <rm> <hidden>")), "{text}: {got:?}");
     }
 }
+
+#[test]
+fn two_subshells_are_not_taken_for_arithmetic() {
+    for text in ["( ( rm x ) )", "((rm x) )", "( (rm x))", "ls; ( ( rm x ) )", "echo $( ( ( rm x ) ) )"] {
+        assert_eq!(shown(text), ["denied: unsupported"], "{text}");
+    }
+    for text in ["((x = 1))", "ls \u{e9}; (( 1 + (2) ))", "cat <<E\n\u{e9}\nE\n((x))", "if ((1)); then ((2)); fi", "f() (( 1 ))"] {
+        assert!(!shown(text).iter().any(|command| command.starts_with("denied")), "{text}: {:?}", shown(text));
+    }
+}
+
+/// A closing bracket in quotes hides an opening one from the caps; the stack and the deadline are there for that.
+#[test]
+fn nesting_that_the_caps_do_not_see_kills_nobody() {
+    for (open, close) in [("(: ')';", ")"), ("{ : '}';", "; }"), ("if : fi; then ", "; fi"), ("echo $(: ')';", ")"), ("while : done; do ", "; done"), ("\"$(: ')';", ")\""), ("${x:-')'", "}")] {
+        // what is late with one is not counted against the next
+        let parser = Deadlined::default();
+        for n in [1900, 400, 20] {
+            for text in [format!("{}ls{}", open.repeat(n), close.repeat(n)), open.repeat(n)] {
+                let start = Instant::now();
+                let _ = parser.parse(text.as_bytes(), b"/", &Functions::new());
+                assert!(start.elapsed() < Duration::from_secs(5), "{n} x {open}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// bash is the oracle: if it runs `rm`, here a function that says so, then `rm` was listed or the line refused.
+    #[test]
+    fn what_bash_runs_was_listed(pieces in prop::collection::vec(0..PIECES.len(), 3..14)) {
+        let text: String = pieces.iter().filter_map(|piece| PIECES.get(*piece).copied()).collect();
+        let script = "exec 9>&1 >/dev/null 2>&1; rm() { builtin echo RAN >&9; }; PATH=/nonexistent; builtin eval \"$1\"; wait";
+        let output = std::process::Command::new("/usr/bin/timeout").args(["5", "/bin/bash", "--norc", "-c", script, "bash", &text]).env_clear().stdin(std::process::Stdio::null()).output().unwrap();
+        let ran = output.stdout.windows(3).any(|window| window == b"RAN");
+        let got = shown(&text);
+        let listed = got.iter().any(|command| command.contains("<rm>") || command.contains("x $<") || command.contains("<eval> $<") || command.starts_with("denied") || command.starts_with("incomplete"));
+        prop_assert!(!ran || listed, "{text:?}: {got:?}");
+    }
+}
+
+/// What lines that could be misread are made of.
+const PIECES: &[&str] = &[
+    "rm x", "rm x", "rm x", "rm x", " ", ";", "\n", "(", ")", "( ", " )", "((", "))", "{ ", "; }", "$(", "`", "\"", "'", " && ", " | ", "case a in (a) ", ";; esac", "if ", "; then ", "; fi", ": <<E\n", "\nE\n",
+    "${x:-", "}", "[[ ", " ]]", "! ", "for i in 1", "; do ", "; done", ": <(", "x=", "#", "\\", ": ", "$", "$((", "a[", "]", "\\\n", "f() ", "; f", "=(", "1", "+", "<<<", "$'", "eval ", ": ${", "//", " & ", "else ", "time ",
+];
 
 /// bash is the oracle: words that are called literal are what bash makes of them, commands that it runs were listed.
 #[test]

@@ -10,6 +10,8 @@ use portcullis_model::subject::{Command, CommandKind, LINE_COMMANDS_MAX, Redirec
 /// What was found so far.
 pub(super) struct Walk<'a> {
     known: &'a Functions,
+    /// The text that is being walked, for the places that the parser names.
+    text: Vec<char>,
     depth: u8,
     pub(super) commands: Vec<Command>,
     pub(super) defines: Functions,
@@ -19,8 +21,8 @@ pub(super) struct Walk<'a> {
 type Done = Result<(), Refused>;
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(known: &'a Functions) -> Self {
-        Self { known, depth: 0, commands: Vec::new(), defines: Functions::new(), removes: Functions::new() }
+    pub(super) fn new(known: &'a Functions, text: &str) -> Self {
+        Self { known, text: text.chars().collect(), depth: 0, commands: Vec::new(), defines: Functions::new(), removes: Functions::new() }
     }
 
     pub(super) fn program(&mut self, program: &ast::Program) -> Done {
@@ -73,13 +75,23 @@ impl<'a> Walk<'a> {
             Refused::Incomplete { message, .. } => denied("syntax", format!("in the command {source}: {message}")),
             Refused::Denied(denial) => Refused::Denied(denial),
         })?;
-        self.deeper(|walk| walk.program(&program))
+        let outer = std::mem::replace(&mut self.text, source.chars().collect());
+        let done = self.deeper(|walk| walk.program(&program));
+        self.text = outer;
+        done
+    }
+
+    /// To the parser `( ( ls ) )` is arithmetic; to bash only brackets that touch are, and those are subshells.
+    fn is_arithmetic(&self, place: &brush_parser::SourceSpan) -> bool {
+        let at = |from: usize| self.text.get(from..from + 2);
+        at(place.start.index) == Some(&['(', '(']) && place.end.index.checked_sub(2).and_then(at) == Some(&[')', ')'])
     }
 
     fn compound(&mut self, compound: &ast::CompoundCommand) -> Done {
         use ast::CompoundCommand as C;
         match compound {
-            C::Arithmetic(command) => self.arithmetic(&command.expr.value),
+            C::Arithmetic(command) if self.is_arithmetic(&command.loc) => self.arithmetic(&command.expr.value),
+            C::Arithmetic(_) => Err(denied("unsupported", "the shell cannot judge a subshell that consists of a subshell; write { ..; } for one of them")),
             C::ArithmeticForClause(clause) => {
                 for expr in [&clause.initializer, &clause.condition, &clause.updater].into_iter().flatten() {
                     self.arithmetic(&expr.value)?;

@@ -80,6 +80,10 @@ fn bash_is_bash() {
         ("(exit 5); echo $?", "5\r\n"),
         ("echo a | tee >(cat >copy) | cat", "a\r\n"),
         ("wait; cat copy", "a\r\n"),
+        ("((counted=6*7))", ""),
+        ("echo $counted", "42\r\n"),
+        ("[[ a == b ]]", ""),
+        ("echo $?", "1\r\n"),
         ("cat <<< 'here string'", "here string\r\n"),
     ];
     for (line, want) in table {

@@ -261,6 +261,11 @@ impl Session {
         }
         let killed = self.custody.kill();
         let micros = clock::micros_since(since);
+        if killed.report.survivors.is_empty()
+            && let Err(error) = warden.send(&Report::Empty, None)
+        {
+            tracing::error!(%error, "the warden was not told that no process is left");
+        }
         if let Err(failure) = self.record_the_rest(&mut end, killed.reaped) {
             end = failure;
             self.relay.close(farewell(&end.cause));

@@ -51,6 +51,11 @@ impl Warden {
                 }
             }
             Report::Started => self.started(keeper),
+            Report::Empty => {
+                if let Some(session) = self.sessions.get_mut(keeper) {
+                    session.empty.get_or_insert_with(Instant::now);
+                }
+            }
             Report::Refused(reason) => {
                 let Some(session) = self.sessions.remove(keeper) else { return };
                 tracing::warn!(session = %session.facts.id, reason, "a session did not start");
@@ -127,7 +132,8 @@ impl Warden {
     /// A session is over: whoever revokes its grant waits for it no longer, and its keeper's process is left to end: it may
     /// still have output to deliver.
     fn over(&mut self, keeper: u64, session: Session, receipt: Option<&Receipt>) {
-        self.revocations.ended(&session.facts.grant, keeper, receipt);
+        let gone = session.empty.unwrap_or_else(Instant::now);
+        self.revocations.ended(&session.facts.grant, keeper, receipt, gone);
         self.leaving.insert(keeper, session.keeper);
         self.tell_revocations();
     }

@@ -12,6 +12,8 @@ struct Revoking {
     since: Instant,
     waiting: HashSet<u64>,
     receipts: Vec<Receipt>,
+    /// When the last process so far was gone.
+    gone: Option<Instant>,
     tickets: Vec<u64>,
 }
 
@@ -42,16 +44,18 @@ impl Revocations {
 
     /// Begins one that was heard of at `since` and waits for these keepers.
     pub(crate) fn begin(&mut self, grant: GrantId, since: Instant, keepers: &[u64], ticket: Option<u64>) {
-        let revoking = Revoking { since, waiting: keepers.iter().copied().collect(), receipts: Vec::new(), tickets: ticket.into_iter().collect() };
+        let revoking = Revoking { since, waiting: keepers.iter().copied().collect(), receipts: Vec::new(), gone: None, tickets: ticket.into_iter().collect() };
         self.open.insert(grant, revoking);
     }
 
-    /// Takes note that a keeper's session is over, with a receipt when there was something to kill.
-    pub(crate) fn ended(&mut self, grant: &GrantId, keeper: u64, receipt: Option<&Receipt>) {
+    /// Takes note that a keeper's session is over, with a receipt when there was something to kill, and when its last process
+    /// was gone.
+    pub(crate) fn ended(&mut self, grant: &GrantId, keeper: u64, receipt: Option<&Receipt>, gone: Instant) {
         if let Some(revoking) = self.open.get_mut(grant)
             && revoking.waiting.remove(&keeper)
         {
             revoking.receipts.extend(receipt.cloned());
+            revoking.gone = revoking.gone.max(Some(gone));
         }
     }
 
@@ -59,7 +63,8 @@ impl Revocations {
     pub(crate) fn done(&mut self) -> Option<Done> {
         let grant = self.open.iter().find(|(_, revoking)| revoking.waiting.is_empty()).map(|(grant, _)| grant.clone())?;
         let revoking = self.open.remove(&grant)?;
-        let receipt = RevokeReceipt { grant, sessions: revoking.receipts, micros: clock::micros_since(revoking.since) };
+        let gone = revoking.gone.unwrap_or_else(Instant::now);
+        let receipt = RevokeReceipt { grant, sessions: revoking.receipts, micros: clock::micros_between(revoking.since, gone) };
         Some(Done { receipt, tickets: revoking.tickets })
     }
 
@@ -90,14 +95,16 @@ mod tests {
         all.begin(grant(1), Instant::now(), &[4, 5], Some(1));
         assert!(all.join(&grant(1), 2), "repeated while it is under way");
         assert!(all.done().is_none());
-        all.ended(&grant(1), 4, Some(&receipt(4, 3)));
-        all.ended(&grant(1), 4, Some(&receipt(4, 3)));
-        all.ended(&grant(2), 5, None);
+        let gone = Instant::now();
+        all.ended(&grant(1), 4, Some(&receipt(4, 3)), gone);
+        all.ended(&grant(1), 4, Some(&receipt(4, 3)), gone);
+        all.ended(&grant(2), 5, None, gone);
         assert!(all.done().is_none());
-        all.ended(&grant(1), 5, Some(&receipt(5, 2)));
+        all.ended(&grant(1), 5, Some(&receipt(5, 2)), gone + std::time::Duration::from_micros(70));
         let done = all.done().unwrap();
         assert_eq!((done.receipt.killed(), done.receipt.survivors(), done.receipt.sessions.len()), (5, 0, 2));
         assert_eq!(done.tickets, [1, 2]);
+        assert!(done.receipt.micros >= 70, "until the last is gone");
         assert!(all.done().is_none());
     }
 

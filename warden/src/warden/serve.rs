@@ -103,7 +103,7 @@ impl Warden {
         let number = self.sessions.number();
         let watched = self.watch.add(&socket, Ready::Report(number)).and_then(|()| self.watch.add(&process, Ready::Death(number)));
         let phase = Phase::Starting { ticket, client, deadline: Instant::now() + START_DEADLINE };
-        self.sessions.insert(number, Session { facts: Box::new(facts), keeper: process, socket, phase, jail: None });
+        self.sessions.insert(number, Session { facts: Box::new(facts), keeper: process, socket, phase, jail: None, empty: None });
         if let Err(error) = watched {
             self.keeper_failed(number, &format!("it cannot be watched: {error}"));
         }
@@ -165,7 +165,8 @@ impl Warden {
     pub(super) fn tell_revocations(&mut self) {
         while let Some(done) = self.revocations.done() {
             let receipt = done.receipt;
-            tracing::info!(grant = %receipt.grant, sessions = receipt.sessions.len(), killed = receipt.killed(), survivors = receipt.survivors(), micros = receipt.micros, "a revocation is done");
+            let (sessions, killed, survivors) = (receipt.sessions.len(), receipt.killed(), receipt.survivors());
+            tracing::info!(grant = %receipt.grant, sessions, killed, survivors, micros = receipt.micros, "a revocation is done");
             if let Err(error) = self.grants.done(&receipt) {
                 tracing::error!(grant = %receipt.grant, error = with_sources(&error), "the receipt of a revocation cannot be kept");
             }

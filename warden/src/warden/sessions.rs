@@ -24,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) phase: Phase,
     /// What there is to kill, once there is.
     pub(crate) jail: Option<JailHandle>,
+    /// When its last process was gone.
+    pub(crate) empty: Option<Instant>,
 }
 
 /// What the warden needs to kill a jail without its keeper.

@@ -1,5 +1,5 @@
 //! From `ssh` to a prompt: into a session, and into a bash by OpenSSH's own server on a loopback port, with the same client,
-//! the same kind of key and the same ciphers to choose from. The peer has no PAM and no start-up files: the least that it can do.
+//! key and key exchange. The peer has no PAM and no start-up files: the least that it can do.
 
 use super::exec::in_turns;
 use super::Plan;
@@ -16,6 +16,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 const ROUNDS: usize = 25;
+/// Left to themselves the two servers would agree with the client on exchanges of different cost.
+const KEY_EXCHANGE: &str = "KexAlgorithms=curve25519-sha256";
 
 /// The row.
 pub(super) fn measure(ground: &Ground, _: &Plan) -> Result<Vec<Row>> {
@@ -32,7 +34,7 @@ pub(super) fn measure(ground: &Ground, _: &Plan) -> Result<Vec<Row>> {
 }
 
 fn prompt(meter: &Path, access: &Access) -> Result<Vec<f64>> {
-    numbers(Command::new(meter).args(["prompt", "ssh", "-tt"]).args(access.arguments()).arg(access.destination()).env("TERM", "xterm-256color"))
+    numbers(Command::new(meter).args(["prompt", "ssh", "-tt", "-o", KEY_EXCHANGE]).args(access.arguments()).arg(access.destination()).env("TERM", "xterm-256color"))
 }
 
 /// OpenSSH's server, as root for root and without root for the caller.
@@ -53,6 +55,8 @@ impl Sshd {
         let port = free_port()?;
         let keys = folder.join("authorized_keys");
         std::fs::copy(key.with_extension("pub"), &keys)?;
+        let home = folder.join("home");
+        std::fs::create_dir(&home)?;
         let config = folder.join("sshd_config");
         let lines = [
             "ListenAddress 127.0.0.1".to_owned(),
@@ -61,8 +65,9 @@ impl Sshd {
             format!("AuthorizedKeysFile {}", keys.display()),
             "PidFile none\nStrictModes no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\nKbdInteractiveAuthentication no".to_owned(),
             "UsePAM no\nUseDNS no\nPrintMotd no\nPrintLastLog no\nMaxStartups 100".to_owned(),
-            // a bash without start-up files, whatever the account's shell is
-            "ForceCommand exec bash --norc --noprofile -i".to_owned(),
+            // a bash without start-up files, whatever the account's shell is and has in its home: Debian's bash reads ~/.bashrc even
+            // for a command that sshd runs
+            format!("SetEnv HOME={}\nForceCommand exec bash --norc --noprofile -i", home.display()),
         ];
         std::fs::write(&config, lines.join("\n") + "\n")?;
         if rustix::process::geteuid().is_root() {

@@ -1,6 +1,6 @@
 //! From the customer's order to the receipt that says that nothing is left: `portcullis request revoke`, as it is typed, the
-//! start of that program included. The grant's sessions hold a number of processes that block every signal, a third of them
-//! daemons in sessions of their own, at most 250 in one SSH session; in `revoke-forkbomb`, a fork bomb at its limit.
+//! start of that program included. The session holds a number of processes that block every signal, a third of them
+//! daemons in sessions of their own; in `revoke-forkbomb`, a fork bomb at its limit.
 //!
 //! `revoke-N-node` is the node's part as the receipt gives it: from hearing of it to the last process being gone. The peer is
 //! what the kernel alone takes for as many such processes: SIGKILL to the init of a PID namespace.
@@ -19,8 +19,6 @@ use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 11;
 const BOMB_ROUNDS: usize = 3;
-/// Most processes that one session holds: below the limit that sessions have.
-const PER_SESSION: u64 = 250;
 /// The bomb ends by itself after this, whatever happens.
 const BOMB_SECONDS: u32 = 60;
 const PEER: &str = "SIGKILL to a PID namespace with as many processes";
@@ -34,13 +32,9 @@ pub(super) fn counted(ground: &Ground, plan: &Plan) -> Result<Vec<Row>> {
             continue;
         }
         let (mut whole, mut node, mut kernel) = (Samples::default(), Samples::default(), Samples::default());
-        let sessions = count.div_ceil(PER_SESSION);
         for _ in 0..ROUNDS {
             kernel.add(ground.plain(&format!("kill {count}"))?);
-            let mut held = Held::new(ground)?;
-            for _ in 0..sessions {
-                held.session(ground, &format!("hold {}", count / sessions))?;
-            }
+            let held = Held::start(ground, &format!("hold {count}"))?;
             let revoked = held.revoke(ground, count)?;
             whole.add(vec![revoked.whole]);
             node.add(vec![revoked.node]);
@@ -56,8 +50,7 @@ pub(super) fn fork_bomb(ground: &Ground, _: &Plan) -> Result<Vec<Row>> {
     let (mut whole, mut node) = (Samples::default(), Samples::default());
     for _ in 0..BOMB_ROUNDS {
         let marker = format!("bomb {BOMB_SECONDS}");
-        let mut held = Held::new(ground)?;
-        held.session(ground, &marker)?;
+        let held = Held::start(ground, &marker)?;
         // at its limit, whatever that is: no more than before
         let mut before = 0;
         let most = wait::until("the fork bomb to reach its limit", wait::LONG, || {
@@ -76,10 +69,10 @@ pub(super) fn fork_bomb(ground: &Ground, _: &Plan) -> Result<Vec<Row>> {
     Ok(vec![Row::new("revoke-forkbomb", Unit::Ms, &whole, None), Row::new("revoke-forkbomb-node", Unit::Ms, &node, None)])
 }
 
-/// A grant whose sessions hold processes.
+/// A session that holds processes.
 struct Held {
     access: Access,
-    clients: Vec<Client>,
+    client: Client,
 }
 
 /// One session's client; dropped, it is ended.
@@ -91,14 +84,11 @@ struct Revoked {
 }
 
 impl Held {
-    fn new(ground: &Ground) -> Result<Self> {
-        Ok(Self { access: ground.stage.grant("INFRA_FULL")?, clients: Vec::new() })
-    }
-
-    /// Adds a session, and returns when its processes are there.
-    fn session(&mut self, ground: &Ground, args: &str) -> Result<()> {
+    /// Starts one, and returns when its processes are there.
+    fn start(ground: &Ground, args: &str) -> Result<Self> {
+        let access = ground.stage.grant("INFRA_FULL")?;
         let command = format!("{} {args}", ground.meter_inside()?.display());
-        let mut client = Client(self.access.ssh(&[], &[&command]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot start ssh")?);
+        let mut client = Client(access.ssh(&[], &[&command]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot start ssh")?);
         let mut said = String::new();
         let stdout = client.0.stdout.take().context("ssh has no standard output")?;
         BufReader::new(stdout).read_line(&mut said)?;
@@ -106,20 +96,17 @@ impl Held {
             let (status, error) = client.end()?;
             bail!("{command}, in a session, said {said:?} and ended ({status}): {error}");
         }
-        self.clients.push(client);
-        Ok(())
+        Ok(Self { access, client })
     }
 
-    fn revoke(self, ground: &Ground, at_least: u64) -> Result<Revoked> {
+    fn revoke(mut self, ground: &Ground, at_least: u64) -> Result<Revoked> {
         let begin = Instant::now();
         let receipt = ground.stage.revoke(&self.access)?;
         let whole = begin.elapsed().as_secs_f64() * 1e9;
         let found = Receipt::read(&receipt);
         ensure!(found.survivors == 0, "processes survived: {receipt}");
         ensure!(found.killed >= at_least && found.micros > 0, "not the receipt of {at_least} processes: {receipt}");
-        for mut client in self.clients {
-            client.end()?;
-        }
+        self.client.end()?;
         #[expect(clippy::cast_precision_loss, reason = "microseconds of less than a century")]
         Ok(Revoked { whole, node: found.micros as f64 * 1e3 })
     }

@@ -6,7 +6,6 @@ use portcullis_sdk::{Arguments, Call, Options, Program, Refusal, Rule};
 pub(super) const ROWS: &[Program] = &[
     any(&["ps"], "ps -ef", "processes"),
     any(&["pgrep"], "pgrep -a NAME", "processes"),
-    any(&["pidof"], "pidof NAME", "processes"),
     any(&["pstree"], "pstree -p", "processes"),
     any(&["top"], "top", "processes; what it starts is judged like all else"),
     any(&["uptime"], "uptime", "load"),
