@@ -139,7 +139,7 @@ fn trial_memfd() -> Vec<Layer> {
         Err(error) => weaker(&format!("no PID namespace: {error}")),
         Ok(Side::Child) => {
             let set = std::fs::write("/proc/sys/vm/memfd_noexec", "2").is_ok();
-            let refused = rustix::fs::memfd_create(c"trial", MemfdFlags::CLOEXEC).is_err();
+            let refused = rustix::fs::memfd_create(c"trial", MemfdFlags::CLOEXEC | MemfdFlags::EXEC).is_err();
             process::exit_now(i32::from(!(set && refused)))
         }
         Ok(Side::Parent { pidfd, .. }) => match rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {

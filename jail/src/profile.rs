@@ -169,6 +169,10 @@ const BUILT_IN: &[(&str, &str)] = &embedded![
     "INFRA_HYPERVISOR.cps",
     "INFRA_HYPERVISOR.host",
     "INFRA_HYPERVISOR.cell",
+    "INFRA_FULL.cps",
+    "INFRA_FULL.host",
+    "INFRA_FULL.cell",
+    "INFRA_FULL.generic",
 ];
 
 /// The profile that Portcullis brings for an action on a role.

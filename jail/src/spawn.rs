@@ -437,7 +437,7 @@ mod tests {
 
     #[test]
     fn a_child_is_killed_and_reaped() {
-        let mut child = spawn(sh("sleep 1000")).unwrap();
+        let mut child = spawn(sh("exec sleep 1000")).unwrap();
         assert_eq!(child.wait(Duration::from_millis(20)).unwrap(), None);
         child.kill().unwrap();
         assert_eq!(child.wait(Duration::from_secs(20)).unwrap(), Some(ExitStatus::Signal { number: 9, core: false }));

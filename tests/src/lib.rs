@@ -9,5 +9,5 @@ pub mod terminal;
 pub mod wait;
 
 pub use client::{Access, Output};
-pub use stage::{Owner, Stage, StageOptions};
+pub use stage::{Ended, Owner, Stage, StageOptions};
 pub use terminal::Terminal;

@@ -76,6 +76,17 @@ pub struct Stage {
     next_operator: std::sync::atomic::AtomicU32,
 }
 
+/// What a revoke did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// processes that were killed
+    pub killed: u64,
+    /// processes that were left
+    pub survivors: u64,
+    /// microseconds that it took
+    pub micros: u64,
+}
+
 /// The name of the stage's only target.
 pub const TARGET: &str = "node1";
 
@@ -132,7 +143,8 @@ impl Stage {
             }
             let ready = self.cli(&["doctor", "--json"]).stderr(Stdio::null()).output().ok()?;
             let report: Value = serde_json::from_slice(&ready.stdout).ok()?;
-            (report["ready"] == Value::Bool(true)).then_some(Ok(()))
+            let linked = report.pointer("/targets/0/connected") == Some(&Value::Bool(true));
+            linked.then_some(Ok(()))
         });
         match up {
             Ok(Ok(())) => Ok(()),
@@ -229,23 +241,39 @@ impl Stage {
         let public = key.with_extension("pub");
         let public = public.to_str().context("the key's path is not UTF-8")?;
         let request = self.json(&["request", "create", action, "--operator", operator, "--key", public, "--for", duration, "--ticket", "OPS-1", "--reason", "a test", "--target", TARGET])?;
-        let id = request["id"].as_str().context("the request has no id")?.to_owned();
+        let id = request.pointer("/request/id").and_then(Value::as_str).context("the request has no id")?.to_owned();
         self.json(&["request", "approve", &id, "--reason", "go on"])?;
         let account = wait::until("the grant to be deployed", wait::LONG, || {
             let request = self.json(&["request", "show", &id]).ok()?;
-            let grant = request["grants"].get(0)?.clone();
-            (grant["deployment"] == "deployed").then(|| grant["account"].as_str().map(str::to_owned))?
+            let grant = request.pointer("/grants/0")?;
+            let deployed = grant.get("deployment")? == "deployed";
+            deployed.then(|| grant.get("account").and_then(Value::as_str).map(str::to_owned))?
         })
         .with_context(|| self.output())?;
         Ok(Access { request: id, account, key: key.to_owned(), port: self.ssh_port, home: self.folder.path().to_owned() })
     }
 
-    /// Revokes and gives the receipt as the command prints it.
+    /// Revokes and gives the receipt, summed over targets.
+    ///
+    /// # Errors
+    /// When the command fails, or a target has not answered.
+    pub fn revoke(&self, access: &Access) -> Result<Ended> {
+        let ended = self.json(&["request", "revoke", &access.request, "--reason", "enough"])?;
+        let results: Vec<&Value> = ended.get("targets").and_then(Value::as_array).into_iter().flatten().filter_map(|target| target.get("result")).collect();
+        let sum = |field: &str| results.iter().map(|result| result.get(field).and_then(Value::as_u64)).sum::<Option<u64>>();
+        match (results.is_empty(), sum("killed"), sum("survivors"), sum("micros")) {
+            (false, Some(killed), Some(survivors), Some(micros)) => Ok(Ended { killed, survivors, micros }),
+            _ => bail!("a target has not answered: {ended}"),
+        }
+    }
+
+    /// The sessions, newest first.
     ///
     /// # Errors
     /// When the command fails.
-    pub fn revoke(&self, access: &Access) -> Result<Value> {
-        self.json(&["request", "revoke", &access.request, "--reason", "enough"])
+    pub fn sessions(&self) -> Result<Vec<Value>> {
+        let page = self.json(&["session", "list"])?;
+        page.get("items").and_then(Value::as_array).cloned().with_context(|| format!("session list printed no list: {page}"))
     }
 
     /// Stops and starts again with the same data.

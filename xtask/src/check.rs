@@ -3,7 +3,7 @@
 use crate::step::say;
 use anyhow::{Context as _, Result, bail, ensure};
 use portcullis_tests::stage::{alive, processes_with};
-use portcullis_tests::{Access, Owner, Stage, StageOptions, wait};
+use portcullis_tests::{Access, Ended, Owner, Stage, StageOptions, wait};
 use serde_json::Value;
 use std::path::Path;
 
@@ -76,7 +76,7 @@ fn interactive(stage: &Stage, access: &Access) -> Result<()> {
     passed("an interactive session on a terminal");
 
     terminal.line("vim")?;
-    terminal.expect("~")?;
+    terminal.expect("IMproved")?;
     terminal.send(":!sh\r")?;
     terminal.expect("ENTER")?;
     terminal.send("\r:qa!\r")?;
@@ -95,12 +95,9 @@ fn interactive(stage: &Stage, access: &Access) -> Result<()> {
         (found.iter().all(|f| !f.is_empty())).then(|| found.concat())
     })?;
 
-    let receipt = stage.revoke(access)?;
-    let survivors = number(&receipt, "survivors")?;
-    let killed = number(&receipt, "killed")?;
-    let micros = number(&receipt, "micros")?;
-    ensure!(survivors == 0, "survivors: {receipt}");
-    ensure!(killed >= daemons.len() as u64, "killed {killed}, though {} were running: {receipt}", daemons.len());
+    let Ended { killed, survivors, micros } = stage.revoke(access)?;
+    ensure!(survivors == 0, "{survivors} survived");
+    ensure!(killed >= daemons.len() as u64, "killed {killed}, though {} were running", daemons.len());
     let left: Vec<&u32> = daemons.iter().filter(|pid| alive(**pid)).collect();
     ensure!(left.is_empty(), "these outlived the revoke: {left:?}");
     let ended = terminal.wait().context("the client was not disconnected")?;
@@ -114,13 +111,13 @@ fn interactive(stage: &Stage, access: &Access) -> Result<()> {
 }
 
 fn replay(stage: &Stage, access: &Access) -> Result<()> {
-    let sessions = stage.json(&["session", "list"])?;
-    let list = sessions.as_array().or_else(|| sessions["sessions"].as_array()).context("session list printed no list")?;
-    let with_terminal = list
-        .iter()
-        .find(|s| s["request"] == Value::String(access.request.clone()) && s["tty"] == Value::Bool(true))
-        .with_context(|| format!("the interactive session is not listed: {sessions}"))?;
-    let id = with_terminal["id"].as_str().context("a session without an id")?;
+    let is_ours = |session: &&Value| {
+        let fact = |name: &str| session.get("facts").and_then(|facts| facts.get(name));
+        fact("request").and_then(Value::as_str) == Some(&access.request) && fact("tty") == Some(&Value::Bool(true))
+    };
+    let sessions = stage.sessions()?;
+    let session = sessions.iter().find(is_ours).context("the interactive session is not listed")?;
+    let id = session.pointer("/facts/id").and_then(Value::as_str).context("a session without an id")?;
     let played = stage.cli(&["session", "play", id, "--speed", "1000"]).output()?;
     let shown = String::from_utf8_lossy(&played.stdout);
     if !played.status.success() || !shown.contains("started-42") {
@@ -128,13 +125,4 @@ fn replay(stage: &Stage, access: &Access) -> Result<()> {
     }
     passed(&format!("portcullis session play {id} replays the session"));
     Ok(())
-}
-
-/// A number of a revoke's receipt, summed over targets when it is given for each.
-fn number(receipt: &Value, field: &str) -> Result<u64> {
-    if let Some(number) = receipt[field].as_u64() {
-        return Ok(number);
-    }
-    let targets = receipt["receipts"].as_array().with_context(|| format!("no {field} in the receipt: {receipt}"))?;
-    targets.iter().map(|t| t[field].as_u64().with_context(|| format!("no {field} in the receipt: {receipt}"))).sum()
 }

@@ -2,7 +2,7 @@
 
 use crate::build::{self, Profile};
 use crate::step::{cargo, run, say};
-use crate::{check, machine, policies, tidy};
+use crate::{bench, check, machine, policies, tidy};
 use anyhow::Result;
 use std::path::Path;
 
@@ -22,11 +22,12 @@ pub fn all(root: &Path) -> Result<()> {
     let modules = policies::build_policies(root)?;
     say("tests of the policy modules, natively");
     run(cargo(root).current_dir(root.join("policies-wasm")).args(["test", "--locked", "--workspace", "--target-dir"]).arg(build::target(root).join("policies-native")))?;
+    let canary = bench::canary(root)?;
     let programs = build::binaries(root, Profile::Dev)?;
     say("tests of every crate");
-    run(cargo(root).args(["test", "--locked", "--workspace", "--exclude", "portcullis-tests"]).env("PORTCULLIS_MODULES", &modules).env("PORTCULLIS_PROGRAMS", &programs))?;
+    run(cargo(root).args(["test", "--locked", "--workspace", "--exclude", "portcullis-tests"]).env("PORTCULLIS_MODULES", &modules).env("PORTCULLIS_CANARY", &canary).env("PORTCULLIS_PROGRAMS", &programs))?;
     say("end-to-end tests and attacks, with the real programs and the OpenSSH client");
-    run(cargo(root).args(["test", "--locked", "-p", "portcullis-tests"]).env("PORTCULLIS_MODULES", &modules).env("PORTCULLIS_PROGRAMS", &programs))?;
+    run(cargo(root).args(["test", "--locked", "-p", "portcullis-tests"]).env("PORTCULLIS_MODULES", &modules).env("PORTCULLIS_CANARY", &canary).env("PORTCULLIS_PROGRAMS", &programs))?;
     check::everyone(&programs, &modules)?;
     clippy(root)?;
     say("everything holds");
@@ -37,12 +38,13 @@ pub fn all(root: &Path) -> Result<()> {
 pub fn attacks(root: &Path, names: &[String]) -> Result<()> {
     machine::ensure(&[machine::BUILD, machine::DEMO, machine::TEST])?;
     let modules = policies::build_policies(root)?;
+    let canary = bench::canary(root)?;
     let programs = build::binaries(root, Profile::Dev)?;
     say("attacks");
     run(cargo(root)
         .args(["test", "--locked", "-p", "portcullis-tests", "--test", "attacks", "--"])
         .args(names)
-        .env("PORTCULLIS_MODULES", &modules)
+        .env("PORTCULLIS_MODULES", &modules).env("PORTCULLIS_CANARY", &canary)
         .env("PORTCULLIS_PROGRAMS", &programs))
 }
 

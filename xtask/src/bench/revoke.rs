@@ -12,7 +12,6 @@ use super::table::{Row, Unit};
 use anyhow::{Context as _, Result, bail, ensure};
 use portcullis_tests::stage::processes_with;
 use portcullis_tests::{Access, wait};
-use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -101,11 +100,10 @@ impl Held {
 
     fn revoke(mut self, ground: &Ground, at_least: u64) -> Result<Revoked> {
         let begin = Instant::now();
-        let receipt = ground.stage.revoke(&self.access)?;
+        let found = ground.stage.revoke(&self.access)?;
         let whole = begin.elapsed().as_secs_f64() * 1e9;
-        let found = Receipt::read(&receipt);
-        ensure!(found.survivors == 0, "processes survived: {receipt}");
-        ensure!(found.killed >= at_least && found.micros > 0, "not the receipt of {at_least} processes: {receipt}");
+        ensure!(found.survivors == 0, "processes survived: {found:?}");
+        ensure!(found.killed >= at_least && found.micros > 0, "not the receipt of {at_least} processes: {found:?}");
         self.client.end()?;
         #[expect(clippy::cast_precision_loss, reason = "microseconds of less than a century")]
         Ok(Revoked { whole, node: found.micros as f64 * 1e3 })
@@ -129,54 +127,5 @@ impl Drop for Client {
         // a client that has ended already cannot be killed
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-/// What a revoke's receipt says, over all sessions and targets.
-#[derive(Debug, PartialEq, Eq)]
-struct Receipt {
-    killed: u64,
-    survivors: u64,
-    micros: u64,
-}
-
-impl Receipt {
-    /// Reads one wherever its numbers stand: what an object does not say itself is the sum of its parts, and the time that of
-    /// the slowest.
-    fn read(value: &Value) -> Self {
-        let mut parts = Self { killed: 0, survivors: 0, micros: 0 };
-        let fields = value.as_object();
-        let children: Vec<&Value> = match value {
-            Value::Array(list) => list.iter().collect(),
-            Value::Object(fields) => fields.iter().filter(|(name, _)| *name != "survivors").map(|(_, value)| value).collect(),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
-        };
-        for part in children.into_iter().map(Self::read) {
-            parts.killed += part.killed;
-            parts.survivors += part.survivors;
-            parts.micros = parts.micros.max(part.micros);
-        }
-        let own = |name: &str| fields.and_then(|fields| fields.get(name)).and_then(|value| value.as_u64().or_else(|| value.as_array().map(|list| list.len() as u64)));
-        Self {
-            killed: own("killed").unwrap_or(parts.killed),
-            survivors: own("survivors").unwrap_or(parts.survivors),
-            micros: own("micros").unwrap_or(parts.micros),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_receipt_is_read_wherever_its_numbers_stand() {
-        let session = |killed: u64, micros: u64| serde_json::json!({"session": "s", "killed": killed, "survivors": [], "micros": micros});
-        let receipt = serde_json::json!({"sessions": [session(5, 900), session(7, 800)], "micros": 950});
-        assert_eq!(Receipt::read(&receipt), Receipt { killed: 12, survivors: 0, micros: 950 });
-        let ended = serde_json::json!({"complete": true, "targets": [{"target": "node1", "killed": 12, "survivors": 0, "ms": 0.95, "receipt": receipt}]});
-        assert_eq!(Receipt::read(&ended), Receipt { killed: 12, survivors: 0, micros: 950 });
-        let survived = serde_json::json!({"sessions": [{"killed": 2, "survivors": [{"pid": 7}], "micros": 3}], "micros": 4});
-        assert_eq!(Receipt::read(&survived), Receipt { killed: 2, survivors: 1, micros: 4 });
     }
 }
