@@ -69,10 +69,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     runtime.block_on(async {
         let judge = Arc::new(Judge::new(modules, peers));
-        let serving = tokio::spawn(judge.serve(listener, stop.clone()));
-        terminate.recv().await;
-        stop.cancel();
-        serving.await.context("the listener ended by itself")
+        let mut serving = std::pin::pin!(judge.serve(listener, stop.clone()));
+        tokio::select! {
+            () = &mut serving => anyhow::bail!("the listener ended by itself"),
+            _ = terminate.recv() => stop.cancel(),
+        }
+        serving.await;
+        Ok(())
     })
 }
 

@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use portcullis_tests::stage::{alive, processes_with};
 use portcullis_tests::{Stage, wait};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Recordings of the stage, as folders.
 fn recordings(stage: &Stage) -> Vec<PathBuf> {
@@ -105,10 +106,12 @@ fn revoke_leaves_nothing() -> Result<()> {
 #[test]
 fn a_grant_ends_by_itself() -> Result<()> {
     let stage = Stage::start()?;
-    let access = stage.grant_for("INFRA_DIAG", "5s")?;
+    // the shortest that can be asked for
+    let access = stage.grant_for("INFRA_DIAG", "1m")?;
     let mut terminal = access.terminal()?;
     terminal.expect("INFRA_DIAG")?;
     terminal.line("sleep 86543")?;
+    terminal.expect_within("ended", Duration::from_secs(90)).context("the operator was not told")?;
     terminal.wait().context("the session outlived its grant")?;
     ensure!(processes_with("sleep 86543").is_empty());
     let again = access.run("true")?;

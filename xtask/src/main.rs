@@ -16,6 +16,7 @@ mod wasm;
 
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo xtask COMMAND
@@ -31,7 +32,17 @@ cargo xtask COMMAND
   bench [--json FILE] [NAME...]  measure, as ratios against named peers
 ";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let root = root()?;
     let (command, rest) = args.split_first().map_or(("", &[][..]), |(c, r)| (c.as_str(), r));

@@ -59,7 +59,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
         met = tokio::time::timeout(MEETING, state.warden_met()) => met.with_context(|| format!("no warden answers at {}", layout.warden_socket().display()))?,
     }
     let controller = link::Controller { address: config.api.listen, token: layout.node_token() };
-    let link = tokio::spawn(link::keep(controller, events, outbox.clone(), office.clone()));
+    let link = tasks.spawn(link::keep(controller, events, outbox.clone(), office.clone()));
     let listening = addresses.iter().map(|address| format!("ssh on {address}")).collect::<Vec<_>>().join(", ");
     tracing::info!(%listening, "gateway serves");
     super::ready(&listening);

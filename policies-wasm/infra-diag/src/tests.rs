@@ -320,30 +320,3 @@ fn hints_that_are_commands_are_allowed() {
         assert_eq!(rule(line(hint, &["type", "test", "echo"])), "", "{hint}");
     }
 }
-
-/// What the same verdicts cost without WebAssembly: `cargo test --release native_cost -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement, not a test"]
-fn native_cost() {
-    let commands = [
-        "ls -la /var/log", "cat /var/log/messages", "grep -rn error /var/log", "find / -name core -mtime -1 -print", "find / -exec sh ;", "docker ps -a",
-        "docker run -v /:/mnt debian sh", "systemctl --no-pager status sshd", "journalctl -u sshd -n 100", "curl -q -sS https://localhost/", "python3 -c x", "sed -n 1,20p /var/log/messages",
-    ];
-    let subjects: Vec<Subject> = commands
-        .iter()
-        .map(|command| {
-            let words = words(command);
-            exec(&format!("/usr/bin/{}", words[0]), &words.iter().map(String::as_str).collect::<Vec<_>>())
-        })
-        .collect();
-    let mut nanoseconds: Vec<u128> = Vec::new();
-    for subject in subjects.iter().cycle().take(100_000) {
-        let (session, subject) = (session("INFRA_DIAG", "cps"), subject.clone());
-        let begun = std::time::Instant::now();
-        let verdict = InfraDiag::judge(session, subject);
-        nanoseconds.push(begun.elapsed().as_nanos());
-        drop(verdict);
-    }
-    nanoseconds.sort_unstable();
-    println!("native verdict p50 {} ns, p99 {} ns", nanoseconds[50_000], nanoseconds[99_000]);
-}

@@ -2,7 +2,6 @@
 //! which speaks the protocol and denies every line that runs `rm`.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr, reason = "all of it is test code, also what is outside of test functions")]
 
-mod by_hand;
 mod command;
 mod driver;
 mod editor;
