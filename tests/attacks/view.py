@@ -1,5 +1,5 @@
 # What the jail shows, and what it does not.
-secret = ["/etc/shadow", "/root", "/etc/ssh", "/var/lib/portcullis", "/sys/kernel", "/boot", "/proc/1/root/etc/shadow", "/proc/1/cwd", EVIDENCE, EVIDENCE + "/..", "/run/docker.sock", "/var/run/docker.sock"]
+secret = ["/etc/shadow", "/root", "/etc/ssh/ssh_host_ed25519_key", "/etc/ssh/sshd_config", "/etc/sudoers", "/etc/gshadow", "/etc/crontab", "/var/lib/portcullis", "/sys/kernel", "/boot", "/proc/1/root/etc/shadow", "/proc/1/cwd", EVIDENCE, EVIDENCE + "/..", "/run/docker.sock", "/var/run/docker.sock"]
 for path in secret:
     try:
         found = os.listdir(path) if os.path.isdir(path) else open(path, "rb").read(10)

@@ -18,7 +18,9 @@ fn command_line(pid: u32) -> String {
 fn keepers(stage: &Stage) -> Vec<u32> {
     // a keeper is the warden's child
     let Ok(warden) = part(stage, "portcullis-warden", "--socket") else { return Vec::new() };
-    std::fs::read_to_string(format!("/proc/{warden}/task/{warden}/children")).unwrap_or_default().split_whitespace().filter_map(|p| p.parse().ok()).collect()
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{warden}/task")) else { return Vec::new() };
+    let children = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    children.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>()).collect()
 }
 
 #[test]

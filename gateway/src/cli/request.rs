@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use portcullis_control::api::types::{Approval, CreateRequest, Ended, Page, RequestDetail, RequestView, TargetEnd, TargetView, Why};
 use portcullis_control::domain::deployment::Deployment;
+use portcullis_control::domain::key::PublicKey;
 use portcullis_control::domain::life::State;
 use portcullis_model::action::Action;
 use portcullis_model::id::RequestId;
@@ -154,7 +155,11 @@ fn read_public_key(path: &Path) -> Result<String, CliError> {
     let text = read().with_context(|| format!("--key {}: cannot be read", path.display()))?;
     let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
     match line {
-        Some(line) if !line.contains("PRIVATE KEY") => Ok(line.to_owned()),
+        // by the controller's own rules, so that what it would refuse is told with the file's name
+        Some(line) if !line.contains("PRIVATE KEY") => match line.parse::<PublicKey>() {
+            Ok(key) => Ok(key.as_str().to_owned()),
+            Err(error) => Err(CliError::Usage(format!("--key {}: {error}", path.display()))),
+        },
         Some(_) => Err(CliError::Usage(format!("--key {}: this is a private key; give the public one, {}.pub", path.display(), path.display()))),
         None => Err(CliError::Usage(format!("--key {}: no public key in it", path.display()))),
     }
@@ -292,8 +297,11 @@ mod tests {
         let path = folder.path().join("id");
         std::fs::write(&path, "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n").unwrap();
         assert!(matches!(read_public_key(&path), Err(CliError::Usage(text)) if text.contains("private")));
-        std::fs::write(&path, "# mine\n\nssh-ed25519 AAAA me@here\n").unwrap();
-        assert_eq!(read_public_key(&path).unwrap(), "ssh-ed25519 AAAA me@here");
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUJU6lN9FCt/jEGkQLVaHcST6w+5tfv+E9nwRw/8FY+";
+        std::fs::write(&path, format!("# mine\n\n{key} me@here\n")).unwrap();
+        assert_eq!(read_public_key(&path).unwrap(), key);
+        std::fs::write(&path, "this is not a key\n").unwrap();
+        assert!(matches!(read_public_key(&path), Err(CliError::Usage(text)) if text.contains(path.to_str().unwrap())));
         std::fs::write(&path, "\n").unwrap();
         assert!(matches!(read_public_key(&path), Err(CliError::Usage(_))));
     }
