@@ -5,11 +5,11 @@ use anyhow::Result;
 use std::path::{Path, PathBuf};
 
 /// The programs that make up an installation.
-pub const BINARIES: [&str; 4] = ["portcullis", "portcullis-warden", "portcullis-judge", "portcullis-shell"];
+pub(crate) const BINARIES: [&str; 4] = ["portcullis", "portcullis-warden", "portcullis-judge", "portcullis-shell"];
 
 /// How to build.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
+pub(crate) enum Profile {
     /// With debug assertions: demo and tests.
     Dev,
     /// As shipped: benchmarks.
@@ -17,7 +17,7 @@ pub enum Profile {
 }
 
 /// Builds the binaries and says in which folder they are.
-pub fn binaries(root: &Path, profile: Profile) -> Result<PathBuf> {
+pub(crate) fn binaries(root: &Path, profile: Profile) -> Result<PathBuf> {
     say("building the programs (the first time takes some minutes: WebAssembly compiler, ciphers, SQLite)");
     let mut build = cargo(root);
     build.args(["build", "--locked", "--workspace", "--bins"]);
@@ -29,6 +29,6 @@ pub fn binaries(root: &Path, profile: Profile) -> Result<PathBuf> {
 }
 
 /// Where cargo puts what it builds.
-pub fn target(root: &Path) -> PathBuf {
+pub(crate) fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
 }

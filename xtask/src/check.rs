@@ -11,7 +11,7 @@ use std::path::Path;
 const ORDINARY: u32 = 65_534;
 
 /// The check as this user and, when this is root, as an ordinary one too.
-pub fn everyone(programs: &Path, modules: &Path) -> Result<()> {
+pub(crate) fn everyone(programs: &Path, modules: &Path) -> Result<()> {
     once(programs, modules, Owner::Caller)?;
     if rustix::process::geteuid().is_root() {
         once(programs, modules, Owner::Ordinary { id: ORDINARY })?;
@@ -20,7 +20,7 @@ pub fn everyone(programs: &Path, modules: &Path) -> Result<()> {
 }
 
 /// The check once.
-pub fn once(programs: &Path, modules: &Path, owner: Owner) -> Result<()> {
+pub(crate) fn once(programs: &Path, modules: &Path, owner: Owner) -> Result<()> {
     say(&match owner {
         Owner::Caller => "check: the whole way, from request to revoke".to_owned(),
         Owner::Ordinary { id } => format!("check: the same without root (uid {id})"),

@@ -8,7 +8,7 @@ use portcullis_tests::{Owner, Stage, StageOptions};
 use std::path::Path;
 
 /// Runs the demo, or its check.
-pub fn run(root: &Path, args: &[String]) -> Result<()> {
+pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     let mut checking = false;
     let mut owner = Owner::Caller;
     let mut args = args.iter();

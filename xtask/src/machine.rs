@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// A program and the Debian package that brings it.
-pub struct Need {
+pub(crate) struct Need {
     program: &'static str,
     package: &'static str,
     why: &'static str,
@@ -17,21 +17,21 @@ const fn need(program: &'static str, package: &'static str, why: &'static str) -
 }
 
 /// What building takes.
-pub const BUILD: &[Need] = &[need("cc", "gcc", "C parts of the cryptography and of SQLite"), need("make", "make", "C parts of the build")];
+pub(crate) const BUILD: &[Need] = &[need("cc", "gcc", "C parts of the cryptography and of SQLite"), need("make", "make", "C parts of the build")];
 /// What the demo takes besides.
-pub const DEMO: &[Need] = &[
+pub(crate) const DEMO: &[Need] = &[
     need("ssh", "openssh-client", "the operator's client"),
     need("ssh-keygen", "openssh-client", "the operator's key"),
     need("vim", "vim", "the check tries to leave the editor"),
     need("setpriv", "util-linux", "the check runs as an ordinary user"),
 ];
 /// What the tests take besides.
-pub const TEST: &[Need] = &[need("python3", "python3", "attack programs"), need("gcc", "gcc", "attack programs"), need("unshare", "util-linux", "tests with mounts of their own")];
+pub(crate) const TEST: &[Need] = &[need("python3", "python3", "attack programs"), need("gcc", "gcc", "attack programs"), need("unshare", "util-linux", "tests with mounts of their own")];
 /// What the benchmarks take besides.
-pub const BENCH: &[Need] = &[need("sshd", "openssh-server", "the peer that logins are compared with")];
+pub(crate) const BENCH: &[Need] = &[need("sshd", "openssh-server", "the peer that logins are compared with")];
 
 /// Makes sure that every program is there, installing Debian's packages when this is root on such a machine.
-pub fn ensure(needs: &[&[Need]]) -> Result<()> {
+pub(crate) fn ensure(needs: &[&[Need]]) -> Result<()> {
     let missing: Vec<&Need> = needs.iter().copied().flatten().filter(|need| find(need.program).is_none()).collect();
     if missing.is_empty() {
         return Ok(());
@@ -48,7 +48,7 @@ pub fn ensure(needs: &[&[Need]]) -> Result<()> {
 }
 
 /// Installs Debian's packages, as root.
-pub fn install(packages: &[&str]) -> Result<()> {
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let apt = || {
         let mut apt = Command::new("apt-get");
         apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-o", "DPkg::Lock::Timeout=300"]);
@@ -59,7 +59,7 @@ pub fn install(packages: &[&str]) -> Result<()> {
 }
 
 /// Where a program is, along PATH and the folders of system programs.
-pub fn find(program: &str) -> Option<std::path::PathBuf> {
+pub(crate) fn find(program: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].iter().map(|p| Path::new(p).to_path_buf()))

@@ -14,7 +14,7 @@ use std::time::Instant;
 ///
 /// # Errors
 /// When there is no toolchain, a guest does not compile, or is no component of the policy ABI.
-pub fn build_policies(root: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn build_policies(root: &Path) -> anyhow::Result<PathBuf> {
     let toolchain = ensure_toolchain()?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder));
     build_policies_with(root, &toolchain, &target)
@@ -24,7 +24,7 @@ pub fn build_policies(root: &Path) -> anyhow::Result<PathBuf> {
 ///
 /// # Errors
 /// When a guest does not compile, or is no component of the policy ABI.
-pub fn build_policies_with(root: &Path, toolchain: &Toolchain, target: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn build_policies_with(root: &Path, toolchain: &Toolchain, target: &Path) -> anyhow::Result<PathBuf> {
     let started = Instant::now();
     let workspace = root.join("policies-wasm");
     let guests = guests(&workspace)?;

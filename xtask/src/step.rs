@@ -5,12 +5,12 @@ use std::process::Command;
 use std::time::Instant;
 
 /// Says what is done next.
-pub fn say(what: &str) {
+pub(crate) fn say(what: &str) {
     println!("\n== {what}");
 }
 
 /// Runs a program to its end; its output goes to the terminal.
-pub fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = shown(command);
     println!("   $ {shown}");
     let begin = Instant::now();
@@ -28,7 +28,7 @@ fn shown(command: &Command) -> String {
 }
 
 /// Cargo, the one that runs this.
-pub fn cargo(root: &std::path::Path) -> Command {
+pub(crate) fn cargo(root: &std::path::Path) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root);
     // what `cargo run` told this process about its own package must not steer another build

@@ -7,7 +7,7 @@ use anyhow::Result;
 use std::path::Path;
 
 /// Tidy, clippy, and the tests that need no built product.
-pub fn quick(root: &Path) -> Result<()> {
+pub(crate) fn quick(root: &Path) -> Result<()> {
     tidy::run(root)?;
     machine::ensure(&[machine::BUILD])?;
     clippy(root)?;
@@ -16,7 +16,7 @@ pub fn quick(root: &Path) -> Result<()> {
 }
 
 /// All of it.
-pub fn all(root: &Path) -> Result<()> {
+pub(crate) fn all(root: &Path) -> Result<()> {
     tidy::run(root)?;
     machine::ensure(&[machine::BUILD, machine::DEMO, machine::TEST])?;
     let modules = policies::build_policies(root)?;
@@ -25,9 +25,9 @@ pub fn all(root: &Path) -> Result<()> {
     let canary = bench::canary(root)?;
     let programs = build::binaries(root, Profile::Dev)?;
     say("tests of every crate");
-    run(cargo(root).args(["test", "--locked", "--workspace", "--exclude", "portcullis-tests"]).env("PORTCULLIS_MODULES", &modules).env("PORTCULLIS_CANARY", &canary).env("PORTCULLIS_PROGRAMS", &programs))?;
+    run(cargo(root).args(["test", "--locked", "--no-fail-fast", "--workspace", "--exclude", "portcullis-tests"]).env("PORTCULLIS_MODULES", &modules).env("PORTCULLIS_CANARY", &canary).env("PORTCULLIS_PROGRAMS", &programs))?;
     say("end-to-end tests and attacks, with the real programs and the OpenSSH client");
-    run(cargo(root).args(["test", "--locked", "-p", "portcullis-tests"]).env("PORTCULLIS_MODULES", &modules).env("PORTCULLIS_CANARY", &canary).env("PORTCULLIS_PROGRAMS", &programs))?;
+    run(cargo(root).args(["test", "--locked", "--no-fail-fast", "-p", "portcullis-tests"]).env("PORTCULLIS_MODULES", &modules).env("PORTCULLIS_CANARY", &canary).env("PORTCULLIS_PROGRAMS", &programs))?;
     check::everyone(&programs, &modules)?;
     clippy(root)?;
     say("everything holds");
@@ -35,7 +35,7 @@ pub fn all(root: &Path) -> Result<()> {
 }
 
 /// The attacks alone.
-pub fn attacks(root: &Path, names: &[String]) -> Result<()> {
+pub(crate) fn attacks(root: &Path, names: &[String]) -> Result<()> {
     machine::ensure(&[machine::BUILD, machine::DEMO, machine::TEST])?;
     let modules = policies::build_policies(root)?;
     let canary = bench::canary(root)?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Checks every rule and lists everything that breaks one.
-pub fn run(root: &Path) -> Result<()> {
+pub(crate) fn run(root: &Path) -> Result<()> {
     say("tidy");
     let mut broken = Vec::new();
     edges::check(root, &mut broken)?;

@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The target that policy modules are built for: no WASI, so nothing to import but what the policy ABI offers.
-pub const TARGET: &str = "wasm32-unknown-unknown";
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 /// Chooses a route by name.
 const ROUTE_VARIABLE: &str = "PORTCULLIS_WASM_TOOLCHAIN";
 /// How long rustup may take to download the target (about 20 MB).
@@ -28,9 +28,9 @@ const STACK: u32 = 64 * 1024;
 
 /// A compiler that can build policy modules.
 #[derive(Debug)]
-pub struct Toolchain {
+pub(crate) struct Toolchain {
     /// Names the compiler and where its standard library came from; compilers must not share a build folder.
-    pub id: String,
+    pub(crate) id: String,
     rustc: Option<PathBuf>,
     sysroot: Option<PathBuf>,
     linker: Option<PathBuf>,
@@ -38,7 +38,7 @@ pub struct Toolchain {
 
 impl Toolchain {
     /// A `cargo` that is set up to build for [`TARGET`] with no trace of the paths in `hidden` (folder, replacement) in the result.
-    pub fn cargo(&self, hidden: &[(PathBuf, &str)]) -> Command {
+    pub(crate) fn cargo(&self, hidden: &[(PathBuf, &str)]) -> Command {
         let mut flags = vec![OsString::from(format!("-Clink-arg=-zstack-size={STACK}"))];
         if let Some(sysroot) = &self.sysroot {
             flags.push(joined(&["--sysroot=".as_ref(), sysroot.as_os_str()]));
@@ -60,7 +60,7 @@ impl Toolchain {
 ///
 /// # Errors
 /// When no route works; the message lists what to install.
-pub fn ensure_toolchain() -> anyhow::Result<Toolchain> {
+pub(crate) fn ensure_toolchain() -> anyhow::Result<Toolchain> {
     let chosen = std::env::var(ROUTE_VARIABLE).ok();
     let wanted = |route: &str| chosen.as_deref().is_none_or(|name| name == route);
     if let Some(name) = &chosen {
@@ -227,7 +227,7 @@ fn clean_cargo() -> Command {
 }
 
 /// Cargo's home folder, where the sources of dependencies are.
-pub fn cargo_home() -> anyhow::Result<PathBuf> {
+pub(crate) fn cargo_home() -> anyhow::Result<PathBuf> {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"));
     std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home).context("neither CARGO_HOME nor HOME is set")
 }

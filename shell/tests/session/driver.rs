@@ -93,17 +93,24 @@ impl Terminal {
     }
 
     pub(crate) fn expect_bytes(&self, text: &[u8]) -> String {
-        let deadline = Instant::now() + DEADLINE;
+        self.look_for(text, DEADLINE).unwrap_or_else(|rest| panic!("no {:?} in {rest:?}", String::from_utf8_lossy(text)))
+    }
+
+    /// What was shown before `text`; what was shown instead when it does not come in time.
+    pub(crate) fn look_for(&self, text: &[u8], within: Duration) -> Result<String, String> {
+        let deadline = Instant::now() + within;
         let mut seen = self.seen.0.lock().unwrap();
         loop {
             let rest = &seen.bytes[seen.looked..];
             if let Some(at) = rest.windows(text.len()).position(|window| window == text) {
                 let before = String::from_utf8_lossy(&rest[..at]).into_owned();
                 seen.looked += at + text.len();
-                return before;
+                return Ok(before);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero() && !seen.over, "no {:?} in {:?}", String::from_utf8_lossy(text), String::from_utf8_lossy(rest));
+            if left.is_zero() || seen.over {
+                return Err(String::from_utf8_lossy(rest).into_owned());
+            }
             seen = self.seen.1.wait_timeout(seen, left).unwrap().0;
         }
     }

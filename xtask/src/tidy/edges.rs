@@ -20,7 +20,7 @@ const PICTURE: &[(&str, &[&str], &[&str])] = &[
 const SHARED: &[(&str, &str)] = &[("policy", "seccompiler")];
 
 /// Lists the edges that are not in the picture.
-pub fn check(root: &Path, broken: &mut Vec<String>) -> Result<()> {
+pub(crate) fn check(root: &Path, broken: &mut Vec<String>) -> Result<()> {
     for (folder, allowed, _) in PICTURE {
         let path = root.join(folder).join("Cargo.toml");
         let manifest: toml::Table = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?.parse().with_context(|| path.display().to_string())?;

@@ -35,7 +35,7 @@ const NOWHERE: &[&str] = &[
 const IMPURE: &[&str] = &["std::fs", "std::net", "std::process", "std::env", "std::thread", "SystemTime::now", "Instant::now", "std::io"];
 
 /// Lists what breaks a rule in one file.
-pub fn check(file: &Path, content: &str, broken: &mut Vec<String>) {
+pub(crate) fn check(file: &Path, content: &str, broken: &mut Vec<String>) {
     let name = file.to_string_lossy();
     if name.ends_with(".lock") {
         return;
