@@ -126,6 +126,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_last_report_of_an_init_that_died_is_heard() {
+        let (ours, theirs) = socket::pair(socket::Kind::Packets).unwrap();
+        let control = Control(ours);
+        send(control.as_fd(), &Message::Go, None).unwrap(); // which it never reads
+        let last = FromInit::Failed("no /usr".into());
+        send(theirs.as_fd(), &Message::Report(last.clone()), None).unwrap();
+        drop(theirs);
+        assert_eq!(control.receive().unwrap(), Some(last));
+        assert!(matches!(control.receive(), Err(ControlError::Gone)));
+    }
+
+    #[test]
     fn messages_survive_and_others_are_refused() {
         let signal = ExitStatus::Signal { number: 9, core: true };
         let reports = [FromInit::ShellExited(ExitStatus::Code(7)), FromInit::ShellExited(signal), FromInit::Failed("no /usr".into())];

@@ -215,6 +215,7 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8], mode: Mode) -> Result<Recei
     if mode == Mode::NonBlocking {
         flags |= RecvFlags::DONTWAIT;
     }
+    let mut reset = false;
     loop {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -222,6 +223,12 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8], mode: Mode) -> Result<Recei
             Ok(message) => message,
             Err(Errno::INTR) => continue,
             Err(Errno::AGAIN) => return Ok(Received::Nothing),
+            // A peer that closes without having read everything is reported once, and before the packets that it sent: those
+            // are still there behind the report.
+            Err(Errno::CONNRESET) if !reset => {
+                reset = true;
+                continue;
+            }
             Err(Errno::CONNRESET) => return Ok(Received::Closed),
             Err(errno) => return Err(SocketError::call("recvmsg")(errno)),
         };
@@ -261,6 +268,25 @@ mod tests {
         assert!(matches!(receive(&b, &mut buffer, Mode::NonBlocking), Ok(Received::Nothing)));
         drop(a);
         assert!(matches!(receive(&b, &mut buffer, Mode::Blocking), Ok(Received::Closed)));
+    }
+
+    #[test]
+    fn what_a_peer_sent_before_it_closed_in_haste_is_received() {
+        for mode in [Mode::Blocking, Mode::NonBlocking] {
+            let (a, b) = pair(Kind::Packets).unwrap();
+            send(&b, b"never read", &[], Mode::Blocking).unwrap();
+            for word in [b"one", b"two"] {
+                send(&a, word, &[b.as_fd()], Mode::Blocking).unwrap();
+            }
+            drop(a);
+            let mut buffer = [0; 16];
+            for word in [b"one", b"two"] {
+                let received = receive(&b, &mut buffer, mode).unwrap();
+                let Received::Packet { length, descriptors } = received else { panic!("{received:?}") };
+                assert_eq!((&buffer[..length], descriptors.len()), (word.as_slice(), 1));
+            }
+            assert!(matches!(receive(&b, &mut buffer, mode), Ok(Received::Closed)));
+        }
     }
 
     #[test]

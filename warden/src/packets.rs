@@ -110,12 +110,16 @@ impl Packets {
     pub(crate) fn receive<T: DeserializeOwned>(&self, intake: &mut Intake) -> Result<Received<T>, PacketsError> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut reset = false;
         let message = loop {
             let mut slices = [IoSliceMut::new(&mut intake.0)];
             match rustix::net::recvmsg(&self.fd, &mut slices, &mut control, RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC) {
                 Ok(message) => break message,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(Received::Nothing),
+                // A peer that closes without having read everything is reported once, and before the packets that it sent:
+                // those are still there behind the report.
+                Err(Errno::CONNRESET) if !reset => reset = true,
                 Err(Errno::CONNRESET | Errno::PIPE) => return Ok(Received::Closed),
                 Err(error) => return Err(PacketsError::Io(error.into())),
             }
@@ -175,6 +179,18 @@ mod tests {
         assert!(matches!(next::<u32>(&b), Ok(Received::Message(7, None))));
         assert!(matches!(next::<u32>(&b), Ok(Received::Message(8, Some(_)))));
         drop(a);
+        assert!(matches!(next::<u32>(&b), Ok(Received::Closed)));
+    }
+
+    #[test]
+    fn what_a_peer_sent_before_it_closed_in_haste_is_received() {
+        let (mut a, mut b) = pair(1024);
+        b.send(&0u32, None).unwrap(); // never read
+        a.send(&7u32, None).unwrap();
+        a.send(&8u32, Some(rustix::io::dup(&b).unwrap())).unwrap();
+        drop(a);
+        assert!(matches!(next::<u32>(&b), Ok(Received::Message(7, None))));
+        assert!(matches!(next::<u32>(&b), Ok(Received::Message(8, Some(_)))));
         assert!(matches!(next::<u32>(&b), Ok(Received::Closed)));
     }
 
