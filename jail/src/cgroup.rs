@@ -8,11 +8,12 @@
 use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{DirEntry, File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Why there is no cgroup.
 #[derive(Debug, thiserror::Error)]
@@ -154,19 +155,43 @@ impl Cgroup {
         self.unified.write("cgroup.kill", "1")
     }
 
-    /// Removes the folders. Works when no process is left; one that is not there is no error.
+    /// Removes the folders, each that can be. Works when no process is left; one that is not there is no error.
     ///
     /// # Errors
-    /// A process is left.
+    /// A process is left in one of them.
     pub fn remove(&self) -> io::Result<()> {
+        let mut outcome = Ok(());
         for place in self.pids.iter().chain([&self.unified]) {
             match unlinkat(&place.parent, &place.name, AtFlags::REMOVEDIR) {
                 Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(errno.into()),
+                Err(errno) => outcome = outcome.and(Err(errno.into())),
             }
         }
-        Ok(())
+        outcome
     }
+}
+
+/// Removes the empty cgroups of sessions whose keeper and warden died without removing them; how many. One in which a
+/// process is left stays, as the kernel refuses to remove it, and so does a young one, into which another warden of this
+/// node may be about to put its session.
+pub fn sweep() -> usize {
+    let mounts = Mounts::read();
+    let folders = mounts.version2.into_iter().chain(mounts.pids_version1).map(|root| root.join(FOLDER));
+    folders.map(|folder| sweep_folder(&folder, YOUNG)).sum()
+}
+
+/// Longer than the building of a jail may take.
+const YOUNG: Duration = Duration::from_secs(60);
+
+fn sweep_folder(folder: &Path, young: Duration) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let empty = |entry: io::Result<DirEntry>| -> Option<()> {
+        let entry = entry.ok()?;
+        let made = entry.metadata().ok().filter(Metadata::is_dir)?.modified().ok()?;
+        // a folder from the future is young
+        (made.elapsed().ok()? >= young).then(|| std::fs::remove_dir(entry.path()).ok())?
+    };
+    entries.filter_map(empty).count()
 }
 
 impl Place {
@@ -241,6 +266,48 @@ fn split_once<'a>(bytes: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A cgroup of its own, and where it is; none where the caller cannot make one.
+    fn own(name: &str) -> Option<Cgroup> {
+        let cgroup = Cgroup::create(&format!("test-{name}-{}", std::process::id()), 16).unwrap();
+        if cgroup.is_none() {
+            eprintln!("SKIPPED: no cgroup version 2 that this user may write to");
+        }
+        cgroup
+    }
+
+    #[test]
+    fn what_keeps_one_folder_does_not_keep_the_other() {
+        let Some(cgroup) = own("remove") else { return };
+        let Some(pids) = &cgroup.pids else {
+            eprintln!("SKIPPED: the limit on processes is not version 1's");
+            return cgroup.remove().unwrap();
+        };
+        // a folder in it keeps it, as a process would
+        let inside = pids.path.join("inside");
+        std::fs::create_dir(&inside).unwrap();
+        let removed = cgroup.remove();
+        std::fs::remove_dir(&inside).unwrap();
+        assert_eq!(removed.unwrap_err().raw_os_error(), Some(Errno::BUSY.raw_os_error()));
+        assert!(pids.path.exists() && !cgroup.path().exists());
+        cgroup.remove().unwrap();
+        assert!(!pids.path.exists());
+    }
+
+    #[test]
+    fn only_old_and_empty_folders_are_swept() {
+        let Some(cgroup) = own("sweep") else { return };
+        let (empty, full) = (cgroup.path().join("empty"), cgroup.path().join("full"));
+        std::fs::create_dir(&empty).unwrap();
+        std::fs::create_dir_all(full.join("inside")).unwrap();
+        assert_eq!(sweep_folder(cgroup.path(), YOUNG), 0);
+        assert!(empty.exists());
+        assert_eq!(sweep_folder(cgroup.path(), Duration::ZERO), 1);
+        assert!(!empty.exists() && full.exists());
+        std::fs::remove_dir(full.join("inside")).unwrap();
+        assert_eq!(sweep_folder(cgroup.path(), Duration::ZERO), 1);
+        cgroup.remove().unwrap();
+    }
 
     #[test]
     fn hierarchies_are_found_by_type_not_by_place() {

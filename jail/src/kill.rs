@@ -38,6 +38,9 @@ pub struct KillReport {
     pub micros: u64,
 }
 
+/// How long an empty cgroup may refuse to be removed.
+const REMOVE_DEADLINE: Duration = Duration::from_millis(50);
+
 const ROUND: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
 /// Kills everything in `jail` and waits, at most `deadline`, until it is gone. The caller refuses pending execs and closes
@@ -114,8 +117,12 @@ impl Whole<'_> {
         if survivors.is_empty()
             && let Some(cgroup) = self.cgroup
         {
-            // an empty folder that stays is removed with the next session of this name, or at the next start
-            let _ = cgroup.remove();
+            // the last dead process leaves it a moment after it is seen as dead
+            let end = Instant::now() + REMOVE_DEADLINE;
+            while cgroup.remove().is_err() && Instant::now() < end {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            // an empty folder that stays is swept when the next warden starts
         }
         KillReport { killed: u32::try_from(killed).unwrap_or(u32::MAX), survivors, micros }
     }

@@ -32,7 +32,7 @@ use anyhow::{Context as _, bail};
 use gateway::{Gateway, GatewayError};
 use grants::Grants;
 use listener::{Arrival, Listener};
-use portcullis_jail::probe;
+use portcullis_jail::{cgroup, probe};
 use portcullis_jail::spawn::Child;
 use portcullis_model::action::Role;
 use portcullis_model::layer::{Layer, LayerState};
@@ -94,6 +94,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let layers = probe::layers();
     report_layers(&layers)?;
     let lock = listener::lock(&args.state)?;
+    match cgroup::sweep() {
+        0 => {}
+        folders => tracing::info!(folders, "removed empty cgroups that an earlier warden has left"),
+    }
     let grants = Grants::load(&args.state, key, args.target.clone(), clock::now()).context("cannot use the folder of grants")?;
     let root = rustix::process::geteuid().is_root();
     listener::make_evidence_folder(&args.evidence, args.evidence_gid)?;
