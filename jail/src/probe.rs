@@ -18,6 +18,7 @@ use crate::descent::with_sources;
 use crate::guard::{ChildSignal, Guard, Reaped, Received, Scope};
 use crate::kill::{KillReport, Reap, kill};
 use crate::profile::{self, Profile};
+use crate::root::{forbid_executable_memory, own_proc};
 use crate::ruleset::SCOPES_ABI;
 use crate::sys::confine::landlock_abi;
 use crate::sys::process::{self, Side};
@@ -128,9 +129,12 @@ fn parse(line: &str) -> Option<Layer> {
     Some(layer(name, state, detail))
 }
 
+/// Exit status of the trial when the setting was set and had no effect; no error number is that large.
+const MEMFD_MADE: i32 = 255;
+
 /// Whether a file in memory can be executed in a new PID namespace once its setting forbids it.
 fn trial_memfd() -> Vec<Layer> {
-    let mut flags = libc::CLONE_NEWPID;
+    let mut flags = libc::CLONE_NEWPID | libc::CLONE_NEWNS;
     if !rustix::process::geteuid().is_root() {
         flags |= libc::CLONE_NEWUSER;
     }
@@ -138,13 +142,24 @@ fn trial_memfd() -> Vec<Layer> {
     match process::clone3(flags, None) {
         Err(error) => weaker(&format!("no PID namespace: {error}")),
         Ok(Side::Child) => {
-            let set = std::fs::write("/proc/sys/vm/memfd_noexec", "2").is_ok();
+            // as the jail does it: through a /proc of its own, not through one that other namespaces' settings pass too
+            let set = own_proc().map_err(std::io::Error::from).and_then(|proc| forbid_executable_memory(proc.as_fd()));
             let refused = rustix::fs::memfd_create(c"trial", MemfdFlags::CLOEXEC | MemfdFlags::EXEC).is_err();
-            process::exit_now(i32::from(!(set && refused)))
+            process::exit_now(match set {
+                Ok(()) if refused => 0,
+                Ok(()) => MEMFD_MADE,
+                Err(error) => error.raw_os_error().unwrap_or(MEMFD_MADE),
+            })
         }
         Ok(Side::Parent { pidfd, .. }) => match rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {
             Ok(Some(status)) if status.exit_status() == Some(0) => vec![layer("memfd-noexec", LayerState::Live, "vm.memfd_noexec=2 in each jail")],
-            _ => weaker("vm.memfd_noexec cannot be set (Linux 6.3, root)"),
+            Ok(Some(status)) if status.exit_status() == Some(MEMFD_MADE) => weaker("vm.memfd_noexec is set and refuses nothing"),
+            Ok(Some(status)) if status.exit_status().is_some() => {
+                let why = std::io::Error::from_raw_os_error(status.exit_status().unwrap_or_default());
+                weaker(&format!("vm.memfd_noexec cannot be set (Linux 6.3, root): {why}"))
+            }
+            Ok(_) => weaker("the trial of vm.memfd_noexec was killed"),
+            Err(errno) => weaker(&format!("the trial of vm.memfd_noexec was not seen to end: {errno}")),
         },
     }
 }

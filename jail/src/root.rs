@@ -104,6 +104,17 @@ fn file_system(kind: &str, options: &[(&str, String)], attributes: MountAttrFlag
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
+/// A `/proc` of the caller's PID namespace, mounted nowhere.
+pub(crate) fn own_proc() -> rustix::io::Result<OwnedFd> {
+    file_system("proc", &[], QUIET)
+}
+
+/// Sets `vm.memfd_noexec` for the caller's PID namespace, through a `/proc` of it.
+pub(crate) fn forbid_executable_memory(proc: BorrowedFd<'_>) -> std::io::Result<()> {
+    let setting = openat(proc, "sys/vm/memfd_noexec", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    std::fs::File::from(setting).write_all(b"2")
+}
+
 fn attach(mount: BorrowedFd<'_>, place: BorrowedFd<'_>) -> rustix::io::Result<()> {
     move_mount(mount, c"", place, c"", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH)
 }
@@ -195,10 +206,8 @@ impl Root {
     /// executable. (The filter of system calls says the same, for kernels and callers without.)
     pub(crate) fn proc(&self, which: Proc) -> Result<(), At> {
         let path = Path::new("/proc");
-        let own = file_system("proc", &[], QUIET).map_err(at(path))?;
-        if let Ok(setting) = openat(&own, "sys/vm/memfd_noexec", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
-            let _ = std::fs::File::from(setting).write_all(b"2");
-        }
+        let own = own_proc().map_err(at(path))?;
+        let _ = forbid_executable_memory(own.as_fd());
         let shown = match which {
             Proc::Private => own,
             Proc::Host => copy(path)?,
