@@ -57,6 +57,7 @@ attacks![
     memfd,
     nested_filter,
     other_abis,
+    out_of_the_jail,
     path_race,
     racing_threads,
     refused_calls,
