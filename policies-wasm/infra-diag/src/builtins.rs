@@ -69,6 +69,10 @@ pub(crate) fn judge(session: &Session, command: &Command, cwd: &[u8]) -> Result<
 
 fn assignment(word: &Word) -> Result<(), Denial> {
     let name = word.text.split(|b| *b == b'=').next().unwrap_or_default();
+    let is_written_out = name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+' | b'[' | b']'));
+    if word.kind != WordKind::Literal && !is_written_out {
+        return Err(denial("dynamic-name", format!("the variable's name {} is only known when it runs; write it out", quote(name)), ""));
+    }
     judge_assignment(name)
 }
 

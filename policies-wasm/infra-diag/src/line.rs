@@ -41,7 +41,7 @@ pub(crate) fn judge_assignment(name: &[u8]) -> Result<(), Denial> {
     const EXACT: &[&str] = &[
         "PATH", "IFS", "ENV", "BASH_ENV", "BASHOPTS", "SHELLOPTS", "PROMPT_COMMAND", "PS0", "PS4", "SHELL", "PAGER", "MANPAGER", "SYSTEMD_PAGER", "SYSTEMD_EDITOR",
         "EDITOR", "VISUAL", "BROWSER", "VIMINIT", "EXINIT", "MYVIMRC", "LESSOPEN", "LESSCLOSE", "LESS", "LESSKEY", "LESSKEYIN", "LESSKEY_CONTENT", "LESSEDIT", "MORE",
-        "CURL_HOME", "HOME", "TAR_OPTIONS", "GZIP", "TMPDIR", "HISTFILE",
+        "CURL_HOME", "HOME", "TAR_OPTIONS", "GZIP", "XZ_OPT", "XZ_DEFAULTS", "POSIXLY_CORRECT", "TMPDIR", "HISTFILE",
     ];
     const PREFIXES: &[&str] = &["LD_", "GLIBC_", "GCONV_", "MALLOC_", "BASH_FUNC_", "DOCKER_", "DBUS_", "GIT_", "PYTHON", "PERL", "RUBY", "SYSTEMD_", "TERMINFO"];
     let name = name.split(|b| matches!(b, b'[' | b'+')).next().unwrap_or_default();
@@ -68,6 +68,9 @@ fn judge_redirect(session: &Session, redirect: &Redirect, cwd: &[u8]) -> Result<
         return Err(denial("redirect-network", "bash would open a network connection by itself".to_owned(), "curl -q http://HOST/"));
     }
     if redirect.kind == RedirectKind::Read {
+        if target.kind == WordKind::Dynamic && may_become_a_connection(&target.text, cwd) {
+            return Err(denial("redirect-network", "its name could become a connection that bash opens by itself; write its folder out".to_owned(), "cat < /FOLDER/$NAME"));
+        }
         return Ok(());
     }
     let allowed = match target.kind {
@@ -78,6 +81,15 @@ fn judge_redirect(session: &Session, redirect: &Redirect, cwd: &[u8]) -> Result<
         return Ok(());
     }
     Err(denial("redirect", format!("{} is outside the home, /tmp and /u01", quote(&target.text)), "COMMAND > /tmp/FILE"))
+}
+
+/// Whether what is computed could make the name one below `/dev/tcp`: bash opens that for both directions, whatever the redirection says.
+fn may_become_a_connection(source: &[u8], cwd: &[u8]) -> bool {
+    let literal: Vec<u8> = source.iter().take_while(|b| !matches!(b, b'$' | b'`')).filter(|b| !matches!(b, b'"' | b'\'' | b'\\')).copied().collect();
+    match literal.iter().rposition(|b| *b == b'/') {
+        None => true,
+        Some(end) => [b"/".as_slice(), b"/dev", b"/dev/tcp", b"/dev/udp"].contains(&path::normal(literal.get(..=end).unwrap_or_default(), cwd).as_slice()),
+    }
 }
 
 /// `/tmp/$name`: the folder in front of what is computed. A `..` behind it makes the computed part moot, so none may follow.

@@ -85,7 +85,7 @@ fn ways_out_of_allowed_programs_are_refused() {
         ("find . -fprint /tmp/x", "find-write"), ("find . -fls /tmp/x", "find-write"), ("find . -fprintf /tmp/x %p", "find-write"), ("find . -fprint0 x", "find-write"), ("find -files0-from x", "find-expression"),
         ("find . -name x -name -exec -exec sh ;", "find-exec"), ("find . -name -exec", ""), ("find -D exec .", "find-expression"), ("find . ( -exec sh ; )", "find-exec"), ("find . -newerXX x", "find-expression"),
         ("sed -i s/a/b/ x", "sed-option"), ("sed --in-place p x", "sed-option"), ("sed -f /tmp/x", "sed-option"), ("sed e", "sed-script"), ("sed '1e id' x", "sed-script"), ("sed -n 's/a/id/e' x", "sed-script"),
-        ("sed 'w /tmp/x' y", "sed-script"), ("sed -e p -e '1e id' x", "sed-script"), ("sed --expression=e x", "sed-script"), ("sed -n -- e x", "sed-script"), ("sed x -e e", "sed-script"),
+        ("sed 'w /tmp/x' y", "sed-script"), ("sed -e p -e '1e id' x", "sed-script"), ("sed --expression=e x", "sed-script"), ("sed -n -- e x", "sed-script"), ("sed x -e e", "sed-option"),
         ("sort -o /tmp/x y", "sort-option"), ("sort --output=/tmp/x", "sort-option"), ("sort --compress-program=sh", "sort-option"), ("sort -no/tmp/x", "sort-option"), ("sort --compress-prog=sh", "sort-option"),
         ("sort --files0-from=x", "sort-option"), ("sort -T /tmp", "sort-option"), ("uniq a b", "uniq-output"), ("less -o/tmp/x y", "less-option"), ("less -O /tmp/x y", "less-option"), ("less '+!sh' x", "less-command"),
         ("less -k /tmp/x y", "less-option"), ("less --log-file=/tmp/x y", "less-option"), ("tree -o /tmp/x", "tree-option"), ("file -C -m x", "file-option"),
@@ -161,6 +161,46 @@ fn the_name_in_argv_has_to_fit_the_file() {
 fn a_value_of_less_does_not_hide_an_option() {
     assert_eq!(exec_rule("less '-jx$-o/tmp/y' z"), "less-option");
     assert_eq!(exec_rule("less -j5 z"), "");
+}
+
+/// Each of these wrote a file, or would have, although the grammar had read it as something else than the program does.
+#[test]
+fn programs_that_read_arguments_in_their_own_way_are_read_in_that_way() {
+    check(&[
+        // the last mode counts: it replaces the file
+        ("xz -t -d x.xz", "xz-output"), ("xz -l --decompress x.xz", "xz-output"), ("xz -t x.xz", ""), ("xz -dc x.xz", ""), ("gzip -l x.gz", ""),
+        // with POSIXLY_CORRECT the first operand is the script, and -e a file
+        ("sed 'w x' -e p", "sed-option"), ("sed p -n x", "sed-option"), ("sed -n -e p x", ""), ("sed p -", ""),
+        // less reads what follows a number as more options
+        ("less -b5o/tmp/x", "less-option"), ("less -j5k/tmp/x", "less-option"), ("less -y 3t/tmp/x", "less-option"), ("less -z-4 x", ""), ("less -j.5 -x4,8 x", ""), ("less -p text x", ""),
+        // tree takes the values of all letters of a group from the arguments that follow
+        ("tree -Lo 1 /tmp/x", "tree-option"), ("tree -Po x /etc/x", "tree-option"), ("tree -o x", "tree-option"), ("tree -L 2 /var", ""), ("tree -aL 2", "tree-option"), ("tree -P *.c --dirsfirst .", ""),
+        ("tree -L", "tree-option"), ("tree --fromfile", "tree-option"),
+    ]);
+}
+
+#[test]
+fn a_computed_name_is_not_assigned_or_opened() {
+    let rule_of = |text: &str, command: portcullis_sdk::Command| {
+        rule(Subject::Line(portcullis_sdk::Line { text: text.into(), commands: vec![command], cwd: b"/".to_vec() }))
+    };
+    let word = |text: &str, kind| portcullis_sdk::Word { text: text.into(), kind };
+    let (literal, dynamic) = (portcullis_sdk::WordKind::Literal, portcullis_sdk::WordKind::Dynamic);
+    let command = |words| portcullis_sdk::Command { words, assignments: vec![], redirects: vec![], depth: 0, kind: portcullis_sdk::CommandKind::Builtin };
+    let export = |argument: &str| rule_of(argument, command(vec![word("export", literal), word(argument, dynamic)]));
+    assert_eq!(export("$x"), "dynamic-name");
+    assert_eq!(export("P$x=1"), "dynamic-name");
+    assert_eq!(export("VALUE=$x"), "");
+    let open = |target: &str| {
+        let redirects = vec![portcullis_sdk::Redirect { fd: None, kind: portcullis_sdk::RedirectKind::Read, target: word(target, dynamic) }];
+        rule_of(target, portcullis_sdk::Command { redirects, ..command(vec![word("true", literal)]) })
+    };
+    assert_eq!(open("$x"), "redirect-network");
+    assert_eq!(open("/dev/$x/127.0.0.1/22"), "redirect-network");
+    assert_eq!(open("/$x"), "redirect-network");
+    assert_eq!(open("\"/dev\"/$x"), "redirect-network");
+    assert_eq!(open("\"/var/log/$x\""), "");
+    assert_eq!(open("/var/log/$x"), "");
 }
 
 #[test]

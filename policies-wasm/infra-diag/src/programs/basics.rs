@@ -2,7 +2,7 @@
 
 use super::{any, options};
 use crate::WRITABLE;
-use portcullis_sdk::{Arguments, Call, Options, Program, Refusal, Rule};
+use portcullis_sdk::{Arguments, Call, Options, Program, Refusal, Rule, quote};
 
 pub(super) const ROWS: &[Program] = &[
     any(&["ls", "dir", "vdir"], "ls -l PATH", "lists"),
@@ -13,7 +13,7 @@ pub(super) const ROWS: &[Program] = &[
     any(&["basename"], "basename PATH", "part of a path"),
     any(&["dirname"], "dirname PATH", "part of a path"),
     any(&["pwd"], "pwd", "where"),
-    options(&["tree"], "tree PATH", "lists; to its output only", "tree PATH", &TREE),
+    Program { names: &["tree"], form: "tree PATH", note: "lists; to its output only", hint: "tree PATH", rule: Rule::Custom(tree) },
     any(&["du"], "du -sh PATH", "space of files"),
     any(&["df"], "df -h", "space of file systems"),
     any(&["id"], "id", "who"),
@@ -54,7 +54,27 @@ pub(super) const ROWS: &[Program] = &[
     },
 ];
 
-const TREE: Options = Options::flags("adfilxpsughDFNqQrtUvcSnCAJX", &["charset=", "dirsfirst", "du", "help", "inodes", "noreport", "si", "version"]).valued("LPI");
+/// Every letter of a group takes its value from the arguments behind the group, so `-Lo 1 FILE` writes a file: letters with a
+/// value stand alone.
+fn tree(call: &Call<'_>) -> Result<(), Refusal> {
+    const LETTERS: &[u8] = b"adfilxpsughDFNqQrtUvcSnCAJX";
+    const WORDS: &[&[u8]] = &[b"--dirsfirst", b"--du", b"--help", b"--inodes", b"--noreport", b"--si", b"--version"];
+    let mut words = call.args.iter().copied();
+    while let Some(word) = words.next() {
+        let fine = match word {
+            b"-L" | b"-P" | b"-I" | b"--charset" => words.next().is_some(),
+            b"--" => return Ok(()),
+            [b'-', b'-', ..] => WORDS.contains(&word) || word.starts_with(b"--charset="),
+            [b'-', letters @ ..] => letters.iter().all(|letter| LETTERS.contains(letter)),
+            _ => true,
+        };
+        if !fine {
+            return Err(Refusal::new("option", format!("{} is not among the allowed options, or not by itself", quote(word))));
+        }
+    }
+    Ok(())
+}
+
 const FILE: Options = Options::flags("bhikLNnprsvz0", &["brief", "dereference", "help", "mime", "mime-type", "version"]).valued("feFP");
 
 const DATE: Options = Options::flags("uR", &["date=", "help", "iso-8601?", "reference=", "rfc-3339=", "rfc-email", "universal", "utc", "version"]).valued("dr").attached("I");

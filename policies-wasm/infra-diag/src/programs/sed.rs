@@ -11,9 +11,13 @@ pub(super) const ROWS: &[Program] = &[Program {
     rule: Rule::Checked(&SED, sed),
 }];
 
-const SED: Options = Options::flags("nErsuz", &["quiet", "silent", "regexp-extended", "separate", "unbuffered", "null-data", "posix", "expression=", "help", "version", "sandbox"]).valued("e");
+const SED: Options = Options::flags("nErsuz", &["quiet", "silent", "regexp-extended", "separate", "unbuffered", "null-data", "posix", "expression=", "help", "version", "sandbox"]).valued("e").first();
 
 fn sed(_: &Call<'_>, arguments: &Arguments<'_>) -> Result<(), Refusal> {
+    // the environment says whether an option behind an operand is one: whether `sed A -e B` has A or B as its script
+    if arguments.operands.iter().any(|operand| operand.starts_with(b"-") && operand.len() > 1) {
+        return Err(Refusal::new("option", "options come before the script and the files"));
+    }
     let given: Vec<&[u8]> = arguments.values(b'e', "expression").flatten().collect();
     let scripts = if given.is_empty() { arguments.operands.iter().copied().take(1).collect() } else { given };
     if scripts.iter().all(|script| is_harmless(script)) {

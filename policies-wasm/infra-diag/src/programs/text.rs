@@ -1,6 +1,7 @@
 //! Reading and shaping text.
 
 use super::{any, options};
+use portcullis_sdk::argv::Name;
 use portcullis_sdk::{Arguments, Call, Options, Program, Refusal, Rule};
 
 pub(super) const ROWS: &[Program] = &[
@@ -44,7 +45,7 @@ pub(super) const ROWS: &[Program] = &[
     Program { names: &["less", "pager"], form: "less FILE", note: "pager; what it starts by ! or | is judged like all else", hint: "less FILE", rule: Rule::Checked(&LESS, less) },
     options(&["more"], "more FILE", "pager; what it starts by ! is judged like all else", "more FILE", &MORE),
     Program { names: &["gzip"], form: "gzip -dc FILE", note: "unpacks to its output; tests, lists", hint: "gzip -dc FILE", rule: Rule::Checked(&GZIP, to_output) },
-    Program { names: &["xz"], form: "xz -dc FILE", note: "unpacks to its output; tests, lists", hint: "xz -dc FILE", rule: Rule::Checked(&GZIP, to_output) },
+    Program { names: &["xz"], form: "xz -dc FILE", note: "unpacks to its output; tests, lists", hint: "xz -dc FILE", rule: Rule::Checked(&GZIP, one_mode_to_output) },
     Program { names: &["zcat"], form: "zcat FILE", note: "unpacks to its output", hint: "zcat FILE", rule: Rule::Script },
 ];
 
@@ -87,6 +88,11 @@ const LESS: Options = Options::flags(
 /// `+G`, `+F`, `+20` and `+/text` look; `+!` and the like do more.
 fn less(_: &Call<'_>, arguments: &Arguments<'_>) -> Result<(), Refusal> {
     let looks = |command: &[u8]| matches!(command, b"G" | b"F" | b"g") || command.starts_with(b"/") || command.iter().all(u8::is_ascii_digit);
+    // less reads what follows a number in the same word as more options: -b5o/tmp/x has a log written
+    let numbers = arguments.options.iter().filter(|given| matches!(given.name, Name::Short(b'b' | b'h' | b'j' | b'x' | b'y' | b'z')));
+    if numbers.filter_map(|given| given.value).flatten().any(|b| !b.is_ascii_digit() && !matches!(b, b'-' | b'.' | b',')) {
+        return Err(Refusal::new("option", "its value is not a number"));
+    }
     // less ends a value at a dollar sign and reads what follows as options
     if arguments.options.iter().filter_map(|given| given.value).any(|value| value.contains(&b'$')) {
         return Err(Refusal::new("option", "a dollar sign in a value would begin another option"));
@@ -109,5 +115,15 @@ fn to_output(_: &Call<'_>, arguments: &Arguments<'_>) -> Result<(), Refusal> {
     let looks = arguments.has(b'l', "list") || arguments.has(b't', "test") || arguments.has(b'h', "help") || arguments.has(b'V', "version");
     let is_filter = arguments.operands.is_empty();
     if to_output || looks || is_filter { Ok(()) } else { Err(Refusal::new("output", "without -c it would replace the file")) }
+}
+
+/// Of xz's modes the last one counts: `-t -d` is `-d`.
+fn one_mode_to_output(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<(), Refusal> {
+    let to_output = arguments.has(b'c', "stdout") || arguments.has(b'c', "to-stdout");
+    let unpacks = arguments.has(b'd', "decompress") || arguments.has(b'd', "uncompress");
+    if unpacks && !to_output && !arguments.operands.is_empty() {
+        return Err(Refusal::new("output", "without -c it would replace the file"));
+    }
+    self::to_output(call, arguments)
 }
 
