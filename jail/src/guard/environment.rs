@@ -30,6 +30,8 @@ const DANGEROUS: &[(&str, &[Name])] = &[
     ("tcl", &[Is("TCLLIBPATH"), Is("TCL_LIBRARY")]),
     ("php", &[Is("PHPRC"), Is("PHP_INI_SCAN_DIR")]),
     ("java", &[Is("JAVA_TOOL_OPTIONS"), Is("_JAVA_OPTIONS"), Is("JDK_JAVA_OPTIONS"), Is("CLASSPATH")]),
+    // options behind an operand become operands: the arguments that were judged are read as others
+    ("getopt", &[Is("POSIXLY_CORRECT")]),
     ("OpenSSL", &[Is("OPENSSL_CONF"), Is("OPENSSL_ENGINES"), Is("OPENSSL_MODULES")]),
     ("awk", &[Is("AWKPATH"), Is("AWKLIBPATH")]),
     ("gcc", &[Is("GCC_EXEC_PREFIX"), Is("COMPILER_PATH")]),
@@ -69,7 +71,7 @@ mod tests {
             "LD_PRELOAD=/tmp/x.so", "LD_AUDIT=", "LD_LIBRARY_PATH=.", "LD_DEBUG", "LD_BIND_NOW=1",
             "GCONV_PATH=/tmp", "GLIBC_TUNABLES=a=b", "BASH_ENV=/tmp/x", "ENV=x",
             "BASH_FUNC_ls%%=() { id; }", "PERL5OPT=-Mx", "PERL5LIB=.",
-            "PYTHONSTARTUP=x", "PYTHONPATH=/tmp", "NODE_OPTIONS=--require=x", "LUA_INIT_5_4=@x", "SHELLOPTS=xtrace",
+            "PYTHONSTARTUP=x", "PYTHONPATH=/tmp", "NODE_OPTIONS=--require=x", "LUA_INIT_5_4=@x", "SHELLOPTS=xtrace", "POSIXLY_CORRECT", "POSIXLY_CORRECT=1",
         ];
         for entry in refused {
             assert_eq!(check(entry).as_deref(), entry.split('=').next(), "{entry}");
