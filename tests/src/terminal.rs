@@ -105,8 +105,13 @@ impl Terminal {
     /// All that came, escape sequences left out.
     #[must_use]
     pub fn plain(&self) -> String {
-        let bytes = self.seen.lock().map(|s| s.clone()).unwrap_or_default();
-        strip(&bytes)
+        strip(&self.bytes())
+    }
+
+    /// All that came, as it came.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        self.seen.lock().map(|s| s.clone()).unwrap_or_default()
     }
 
     /// Waits for the program's end.

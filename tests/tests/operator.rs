@@ -131,3 +131,18 @@ fn a_command_may_have_a_terminal() -> Result<()> {
     ensure!(terminal.wait()?.code() == Some(3));
     no_reports(&terminal)
 }
+
+#[test]
+fn a_revoke_puts_the_terminal_back_in_order_and_says_why() -> Result<()> {
+    let (stage, access, mut terminal) = session()?;
+    terminal.line("vim note.txt")?;
+    terminal.expect("[New]")?;
+    stage.revoke(&access)?;
+    terminal.expect("session ended: access was revoked")?;
+    terminal.wait()?;
+    let bytes = terminal.bytes();
+    let last = |text: &[u8]| bytes.windows(text.len()).rposition(|w| w == text);
+    let (entered, left) = (last(b"\x1b[?1049h"), last(b"\x1b[?1049l"));
+    ensure!(entered.is_some() && left > entered && last(b"session ended") > left, "the alternate screen was not left before the last line: {:?}", terminal.plain());
+    Ok(())
+}

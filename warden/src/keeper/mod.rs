@@ -16,6 +16,7 @@ mod memo;
 mod outlets;
 mod questions;
 mod relay;
+mod screen;
 mod shell;
 mod stream;
 mod timers;

@@ -7,6 +7,7 @@ use super::evidence::Evidence;
 use super::fault::{End, Fault};
 use super::mask::Mask;
 use super::outlets::{Done, Outlet, Outlets};
+use super::screen::Screen;
 use super::waiting::{Source, Waiting};
 use crate::packets::{Intake, Packets, PacketsError, Received};
 use portcullis_model::receipt::EndCause;
@@ -52,6 +53,7 @@ pub(crate) struct Relay {
     intake: Intake,
     outlets: Outlets,
     mask: Mask,
+    screen: Screen,
     buffer: Vec<u8>,
     /// What the client sent and is not recorded yet.
     fresh: Vec<u8>,
@@ -70,6 +72,7 @@ impl Relay {
             intake: Intake::new(),
             outlets,
             mask: Mask::default(),
+            screen: Screen::default(),
             buffer: vec![0; CHUNK_MAX],
             fresh: Vec::new(),
             recorded: Vec::new(),
@@ -208,6 +211,7 @@ impl Relay {
                 Outlets::Terminal(master) => {
                     if let Some(bytes) = read(master, &mut self.buffer)? {
                         self.mask.output(bytes);
+                        self.screen.output(bytes);
                         evidence.output(bytes).map_err(Fault::from)?;
                         moved = true;
                         pass_on(&mut self.gateway, &FromKeeper::Output(bytes.to_vec()))?;
@@ -247,7 +251,12 @@ impl Relay {
     pub(crate) fn close(&mut self, farewell: Option<String>) {
         if let (Some(gateway), Some(text)) = (&mut self.gateway, farewell) {
             let text: String = text.chars().take(FAREWELL_MAX).collect();
-            if let Err(error) = gateway.send(&FromKeeper::Ending(text), None) {
+            // a program that was killed cannot put the operator's terminal back in order
+            let rest = match &self.outlets {
+                Outlets::Terminal(_) => gateway.send(&FromKeeper::Output(self.screen.rest()), None),
+                Outlets::Pipes { .. } => Ok(()),
+            };
+            if let Err(error) = rest.and_then(|()| gateway.send(&FromKeeper::Ending(text), None)) {
                 tracing::debug!(%error, "the farewell was not delivered");
             }
         }
