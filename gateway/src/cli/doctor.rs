@@ -39,7 +39,8 @@ pub(super) async fn run(desk: &Desk) -> Result<Outcome, CliError> {
         findings.controller.iter().try_for_each(|why| screen.line(&format!("controller: {}", super::screen::shown(why))))
     })?;
     let missing = findings.layers.iter().any(|layer| layer.state == LayerState::Missing);
-    Ok(if missing { Outcome::Failed } else { Outcome::Done })
+    // what could not be asked is not known to be well
+    Ok(if missing || findings.controller.is_some() { Outcome::Failed } else { Outcome::Done })
 }
 
 async fn targets(desk: &Desk) -> Result<Page<TargetView>, CliError> {
