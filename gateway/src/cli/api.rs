@@ -89,7 +89,8 @@ async fn refusal(response: Response) -> CliError {
     let problem = body(response).await.ok().and_then(|bytes| serde_json::from_slice::<Problem>(&bytes).ok());
     let text = problem.map_or_else(|| format!("the controller answered {status}"), |problem| shown(&problem.detail));
     match status {
-        StatusCode::UNAUTHORIZED => CliError::NotAuthenticated(text),
+        // what the API says is for programs: a person has a file or a variable to look at
+        StatusCode::UNAUTHORIZED => CliError::NotAuthenticated("the controller does not know this token; see --token-file and PORTCULLIS_TOKEN".to_owned()),
         StatusCode::FORBIDDEN => CliError::Denied(text),
         StatusCode::UNPROCESSABLE_ENTITY => CliError::Usage(text),
         _ => anyhow::anyhow!(text).into(),

@@ -20,6 +20,9 @@ use std::time::Duration;
 /// Most bytes of a public key's file.
 const KEY_FILE_MAX: u64 = 16 * 1024;
 
+/// The states of a request, by the names that the API knows.
+const STATES: [&str; 9] = ["waiting", "approved", "active", "completed", "rejected", "withdrawn", "lapsed", "revoked", "expired"];
+
 /// For the nodes to enforce what was approved, before the answer is shown.
 const SETTLE: Duration = Duration::from_secs(3);
 
@@ -167,8 +170,8 @@ fn read_public_key(path: &Path) -> Result<String, CliError> {
 
 async fn list(desk: &Desk, state: Option<String>, limit: u32) -> Result<Outcome, CliError> {
     let filter = match state {
-        Some(state) if state.bytes().all(|b| b.is_ascii_lowercase()) => format!("&state={state}"),
-        Some(state) => return Err(CliError::Usage(format!("--state {state:?} is not a state"))),
+        Some(state) if STATES.contains(&state.as_str()) => format!("&state={state}"),
+        Some(state) => return Err(CliError::Usage(format!("--state {state:?} is not a state; there are {}", STATES.join(", ")))),
         None => String::new(),
     };
     let page: Page<RequestView> = Api::new(desk, As::Auditor)?.get(&format!("/v1/requests?limit={limit}{filter}")).await?;
@@ -254,8 +257,8 @@ fn describe(screen: Screen, shown: &Shown) -> std::io::Result<()> {
         ("account", request.account.as_ref().map_or(String::new(), ToString::to_string)),
     ])?;
     for entry in history {
-        let reason = if entry.reason.is_empty() { String::new() } else { format!("reason: {}", entry.reason) };
-        screen.line(&self::shown(&format!("  {}  {} by {}  {reason}", time(entry.at), entry.event, entry.by)))?;
+        let reason = if entry.reason.is_empty() { String::new() } else { format!("  reason: {}", entry.reason) };
+        screen.line(&self::shown(&format!("  {}  {} by {}{reason}", time(entry.at), entry.event, entry.by)))?;
     }
     for grant in grants {
         let error = if grant.error.is_empty() { String::new() } else { format!(": {}", grant.error) };
@@ -290,6 +293,14 @@ pub(super) fn word<T: Serialize>(value: &T) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_state_has_its_name() {
+        for name in STATES {
+            let state: Result<State, _> = serde_json::from_value(serde_json::Value::String(name.to_owned()));
+            assert_eq!(state.map(|state| word(&state)).ok().as_deref(), Some(name));
+        }
+    }
 
     #[test]
     fn a_private_key_is_not_taken_for_a_public_one() {
