@@ -51,7 +51,7 @@ impl Editor {
         let printer = ExternalPrinter::default();
         let sender = printer.sender();
         let history = FileBackedHistory::new(HISTORY).map_err(std::io::Error::other)?;
-        let menu = ColumnarMenu::default().with_name(COMPLETIONS);
+        let menu = ColumnarMenu::default().with_name(COMPLETIONS).with_marker("$ ");
         let reedline = Reedline::create()
             .with_history(Box::new(history))
             .with_hinter(Box::new(DefaultHinter::default().with_style(reedline::Color::DarkGray.normal())))
