@@ -179,6 +179,7 @@ impl Guard {
         }
         let watchdog = Watchdog::new().map_err(GuardError::Timer)?;
         let memory = Remote::new(scope.init);
+        seccomp::take_turns(listener.as_fd());
         Ok(Self {
             listener,
             scope,
@@ -204,8 +205,8 @@ impl Guard {
     }
 
     /// Takes the next exec that waits, without waiting itself. To be called until it finds nothing, when the listener is readable
-    /// (level-triggered: more may wait than was found) and after each [`reap`](Self::reap) or answer: an exec that was put off comes
-    /// then. A session can ask without end, so the caller should do its other work in between.
+    /// (level-triggered: more may wait than was found) and, while one [was put off](Self::has_deferred), after each
+    /// [`reap`](Self::reap) or answer. A session can ask without end, so the caller should do its other work in between.
     ///
     /// # Errors
     /// [`GuardError::Listener`], after which the session has to be ended.
@@ -219,6 +220,13 @@ impl Guard {
             }
         }
         Ok(Received::Nothing)
+    }
+
+    /// Whether an exec was put off, which [`receive`](Self::receive) gives once another of the same process has been answered and
+    /// reaped, although the listener is not readable.
+    #[must_use]
+    pub fn has_deferred(&self) -> bool {
+        !self.deferred.is_empty()
     }
 
     /// Refuses an attempt: its caller's exec fails with `EACCES`.

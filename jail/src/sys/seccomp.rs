@@ -39,6 +39,16 @@ pub(crate) fn install_with_listener(filter: &[Instruction]) -> io::Result<OwnedF
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP` (include/uapi/linux/seccomp.h, Linux 6.6).
+const SYNC_WAKE_UP: u64 = 1;
+
+/// Has caller and receiver wake each other on the processor that they are on: exactly one of them runs at a time, and to wake
+/// another, idle processor for that takes longer than all the rest. Older kernels cannot; then it only takes longer.
+pub(crate) fn take_turns(listener: BorrowedFd<'_>) {
+    // SAFETY: the request takes its flags by value
+    let _ = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) };
+}
+
 /// A system call that waits for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Notification {
