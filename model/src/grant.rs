@@ -191,10 +191,7 @@ mod tests {
         let other = SigningKey::from_bytes(&[8; 32]);
         assert!(matches!(signed.verify(&other.verifying_key(), "node1"), Err(GrantError::Signature(_))));
         let mut changed = signed.clone();
-        for byte in &mut changed.payload {
-            *byte ^= 1;
-            break;
-        }
+        changed.payload[0] ^= 1;
         assert!(matches!(changed.verify(&key.verifying_key(), "node1"), Err(GrantError::Signature(_))));
     }
 

@@ -4,9 +4,6 @@ use crate::step::{cargo, run, say};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
-/// The programs that make up an installation.
-pub(crate) const BINARIES: [&str; 4] = ["portcullis", "portcullis-warden", "portcullis-judge", "portcullis-shell"];
-
 /// How to build.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {

@@ -45,7 +45,7 @@ async fn fetch(desk: &Desk, id: &SessionId) -> Result<std::fs::File, CliError> {
 async fn show(player: &mut Player) -> Result<(), CliError> {
     let interrupt = tokio::signal::ctrl_c();
     tokio::pin!(interrupt);
-    while let Some(step) = player.next() {
+    for step in player.by_ref() {
         let step = step.context("the recording is damaged")?;
         tokio::select! {
             () = tokio::time::sleep(step.delay) => {}

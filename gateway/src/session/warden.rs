@@ -116,7 +116,6 @@ enum Pending {
 
 impl Warden {
     /// A handle, and the task behind it, which is to be spawned and runs until `stop`.
-    #[must_use]
     pub fn new(socket: PathBuf, events: mpsc::Sender<Event>, stop: CancellationToken) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (questions, asked) = mpsc::channel(QUEUE);
         (Self { questions }, run(socket, asked, events, stop))

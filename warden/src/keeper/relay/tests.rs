@@ -204,7 +204,6 @@ mod terminal {
     use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
     use std::time::Duration;
 
-    #[expect(clippy::print_stderr, reason = "what is skipped is said")]
     fn terminal() -> Option<(Relay, Fixture, Packets, File)> {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let Ok(master) = openpt(flags) else {
