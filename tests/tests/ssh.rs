@@ -30,6 +30,21 @@ fn only_the_granted_key_on_the_granted_account() -> Result<()> {
     Ok(())
 }
 
+/// The client has the public half alone: the server says that it would take the key, and that is all that comes of it.
+#[test]
+fn an_offered_key_without_a_signature_is_no_login() -> Result<()> {
+    let stage = Stage::start()?;
+    let mut access = stage.grant("INFRA_DIAG")?;
+    let offered = stage.folder().join("offered");
+    std::fs::copy(access.key.with_extension("pub"), offered.with_extension("pub"))?;
+    access.key = offered.with_extension("pub");
+    let output = finish(access.ssh(&["-v"], &["echo in"]))?;
+    ensure!(output.status == Some(255) && output.stdout.is_empty() && output.stderr.contains("Permission denied (publickey)"), "{output:?}");
+    ensure!(output.stderr.contains("Server accepts key"), "the offer was not answered: {output:?}");
+    ensure!(stage.sessions()?.is_empty(), "a session was opened");
+    Ok(())
+}
+
 #[test]
 fn all_common_key_types_log_in() -> Result<()> {
     let stage = Stage::start()?;
