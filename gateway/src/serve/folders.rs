@@ -18,7 +18,7 @@ use crate::layout::Layout;
 use anyhow::{Context as _, bail};
 use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, Uid};
 use std::fs::File;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// Held while everything runs: two of these on one data folder would end each other's sessions.
@@ -82,7 +82,8 @@ fn folder(path: &Path, owner: Account, mode: u32) -> anyhow::Result<()> {
 
 fn lock(data: &Path) -> anyhow::Result<Lock> {
     let path = data.join("lock");
-    let file = File::create(&path).with_context(|| format!("{}: cannot be made", path.display()))?;
+    // nobody else opens it: a lock is held by whoever can read a file
+    let file = File::options().create(true).write(true).truncate(false).mode(0o600).open(&path).with_context(|| format!("{}: cannot be made", path.display()))?;
     if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         bail!("data folder {}: another portcullis serve runs on it", data.display());
     }
@@ -116,6 +117,7 @@ mod tests {
     fn one_at_a_time_and_no_planted_links() {
         let data = tempfile::tempdir().unwrap();
         let first = lock(data.path()).unwrap();
+        assert_eq!(std::fs::metadata(data.path().join("lock")).unwrap().mode() & 0o077, 0, "whoever can open it can hold it");
         assert!(lock(data.path()).unwrap_err().to_string().contains("another portcullis serve"));
         drop(first);
         lock(data.path()).unwrap();
