@@ -75,9 +75,14 @@ impl Ground {
         &self.meter
     }
 
+    /// Whether sessions see the measuring program.
+    pub(super) fn reaches_inside(&self) -> bool {
+        self.meter.starts_with(TOOLS)
+    }
+
     /// The measuring program's path, in a session.
     pub(super) fn meter_inside(&self) -> Result<&Path> {
-        ensure!(self.meter.starts_with(TOOLS), "only root can show a session the measuring program");
+        ensure!(self.reaches_inside(), "only root can show a session the measuring program");
         Ok(&self.meter)
     }
 
