@@ -210,8 +210,11 @@ impl Session {
             }
         }
         self.judging.tick(Instant::now(), &mut parties)?;
-        // at each turn: an exec that was put off comes after another has been answered
-        self.judging.execs(&mut parties)
+        // an exec that was put off comes after another has been answered, which no descriptor tells
+        if ready.has(Source::Guard) || parties.guard.has_deferred() {
+            self.judging.execs(&mut parties)?;
+        }
+        Ok(())
     }
 
     fn wish(&mut self, wish: Wish) -> Result<(), Fault> {

@@ -35,8 +35,11 @@ pub(crate) enum Source {
     Recording,
 }
 
+/// About how many descriptors a turn waits for.
+const DESCRIPTORS: usize = 16;
+
 /// Everything that is waited for in one turn.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Waiting<'a> {
     sources: Vec<Source>,
     fds: Vec<PollFd<'a>>,
@@ -50,6 +53,12 @@ impl Ready {
     /// Whether this one was.
     pub(crate) fn has(&self, source: Source) -> bool {
         self.0.contains(&source)
+    }
+}
+
+impl Default for Waiting<'_> {
+    fn default() -> Self {
+        Self { sources: Vec::with_capacity(DESCRIPTORS), fds: Vec::with_capacity(DESCRIPTORS) }
     }
 }
 
