@@ -66,6 +66,32 @@ pub mod list {
     }
 }
 
+/// The same for bytes that may be absent.
+pub mod option {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize)]
+    struct One<'a>(#[serde(with = "super")] &'a [u8]);
+    #[derive(Deserialize)]
+    struct Owned(#[serde(with = "super")] Vec<u8>);
+
+    /// Writes bytes, if there are any.
+    ///
+    /// # Errors
+    /// The serializer's own.
+    pub fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
+        bytes.as_deref().map(One).serialize(serializer)
+    }
+
+    /// Reads bytes, if there are any.
+    ///
+    /// # Errors
+    /// The deserializer's own, and text that is not base64.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {
+        Ok(Option::<Owned>::deserialize(deserializer)?.map(|one| one.0))
+    }
+}
+
 /// Text for people: what is not printable, or would steer a terminal, is shown as `\xNN` or `\u{N}`; a backslash doubles.
 #[must_use]
 pub fn printable(bytes: &[u8]) -> String {
@@ -102,12 +128,15 @@ mod tests {
         one: Vec<u8>,
         #[serde(with = "super::list")]
         many: Vec<Vec<u8>>,
+        #[serde(with = "super::option")]
+        perhaps: Option<Vec<u8>>,
     }
 
     #[test]
     fn bytes_survive_json_and_postcard() {
         for bytes in [b"ls -l".to_vec(), b"\xff\x00\xfe".to_vec(), Vec::new()] {
-            let both = Both { one: bytes.clone(), many: vec![bytes.clone(), b"x".to_vec(), bytes] };
+            let perhaps = Some(bytes.clone()).filter(|bytes| !bytes.is_empty());
+            let both = Both { one: bytes.clone(), many: vec![bytes.clone(), b"x".to_vec(), bytes], perhaps };
             let json = serde_json::to_string(&both).unwrap();
             assert_eq!(serde_json::from_str::<Both>(&json).unwrap(), both, "{json}");
             let wire = postcard::to_allocvec(&both).unwrap();

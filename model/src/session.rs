@@ -48,7 +48,7 @@ pub enum Purpose {
     /// An interactive shell.
     Shell,
     /// `ssh host 'command'`: the bytes as they were sent.
-    Command(Vec<u8>),
+    Command(#[serde(with = "crate::bytes")] Vec<u8>),
 }
 
 /// The pseudo-terminal that the client asked for (RFC 4254, section 6.2).

@@ -138,6 +138,7 @@ pub struct Exec {
     #[serde(with = "crate::bytes::list")]
     pub parents: Vec<Vec<u8>>,
     /// The accepted line that was running when it was asked, if any.
+    #[serde(with = "crate::bytes::option")]
     pub line: Option<Vec<u8>>,
 }
 
@@ -150,6 +151,7 @@ pub struct FileOp {
     #[serde(with = "crate::bytes")]
     pub path: Vec<u8>,
     /// The new name, for a rename or a link.
+    #[serde(with = "crate::bytes::option")]
     pub to: Option<Vec<u8>>,
 }
 
