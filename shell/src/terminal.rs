@@ -93,7 +93,7 @@ impl Terminal {
             let mut room = [0; 4096];
             let read = rustix::io::read(&self.tty, &mut room)?;
             typed.extend_from_slice(room.get(..read).unwrap_or_default());
-            if without_report(&mut typed) {
+            if without_reports(&mut typed) {
                 return Ok((Answers::Yes, typed));
             }
             if read == 0 || typed.ends_with(b"\n") {
@@ -120,8 +120,17 @@ impl AsFd for Terminal {
     }
 }
 
-/// Removes the first cursor position report (`ESC [ row ; column R`) from what was read; says whether there was one.
-pub(crate) fn without_report(typed: &mut Vec<u8>) -> bool {
+/// Removes cursor position reports (`ESC [ row ; column R`) from what was read; says whether there were any. There can be
+/// several: a slow terminal answers an earlier question together with this one.
+pub(crate) fn without_reports(typed: &mut Vec<u8>) -> bool {
+    let mut found = false;
+    while without_report(typed) {
+        found = true;
+    }
+    found
+}
+
+fn without_report(typed: &mut Vec<u8>) -> bool {
     for start in 0..typed.len() {
         let Some(rest) = typed.get(start..).and_then(|rest| rest.strip_prefix(b"\x1b[")) else { continue };
         let length = rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b';').count();
@@ -135,13 +144,13 @@ pub(crate) fn without_report(typed: &mut Vec<u8>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::without_report;
+    use super::without_reports;
 
     #[test]
     fn a_report_is_taken_out_of_what_was_typed() {
-        for (text, rest, found) in [("ls\x1b[12;1Rpw", "lspw", true), ("\x1b[1;1R", "", true), ("\x1b[A", "\x1b[A", false), ("\x1b[12;", "\x1b[12;", false), ("\x1b[R", "\x1b[R", false)] {
+        for (text, rest, found) in [("ls\x1b[12;1Rpw", "lspw", true), ("\x1b[1;1R", "", true), ("\x1b[1;1Rls\x1b[24;80R", "ls", true), ("\x1b[A", "\x1b[A", false), ("\x1b[12;", "\x1b[12;", false), ("\x1b[R", "\x1b[R", false)] {
             let mut typed = text.as_bytes().to_vec();
-            assert_eq!((without_report(&mut typed), typed.as_slice()), (found, rest.as_bytes()), "{text:?}");
+            assert_eq!((without_reports(&mut typed), typed.as_slice()), (found, rest.as_bytes()), "{text:?}");
         }
     }
 }

@@ -30,10 +30,14 @@ impl Terminal {
         let (reader, sink) = (Arc::clone(&pty), Arc::clone(&seen));
         std::thread::spawn(move || {
             let mut buffer = [0; 8192];
+            let mut last = Vec::new();
             // a terminal whose program has ended reads as an error
             while let Ok(count) = (&*reader).read(&mut buffer) {
                 let Some(bytes) = buffer.get(..count).filter(|b| !b.is_empty()) else { break };
-                let reports = bytes.windows(4).filter(|w| w == b"\x1b[6n").count();
+                // the question may be cut in two by a read
+                let question = [last.as_slice(), bytes].concat();
+                let reports = question.windows(4).filter(|w| w == b"\x1b[6n").count();
+                last = question.get(question.len().saturating_sub(3)..).unwrap_or_default().to_vec();
                 if let Ok(mut seen) = sink.lock() {
                     seen.extend_from_slice(bytes);
                 }

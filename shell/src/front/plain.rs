@@ -6,7 +6,7 @@ use super::messages::show;
 use super::prompt::{MORE, Shown};
 use super::{Front, FrontError};
 use crate::parse::Collector;
-use crate::terminal::{Terminal, without_report};
+use crate::terminal::{Terminal, without_reports};
 use crate::wait;
 use rustix::fd::AsFd;
 
@@ -80,8 +80,8 @@ impl Plain {
                     return Ok(if line.is_empty() { Input::End } else { Input::Text(line) });
                 }
                 self.typed.extend_from_slice(room.get(..read).unwrap_or_default());
-                // the answer to the question whether it answers, come late
-                without_report(&mut self.typed);
+                // answers to the question whether it answers, come late
+                without_reports(&mut self.typed);
                 if self.typed.ends_with(b"\n") {
                     return Ok(Input::Text(std::mem::take(&mut self.typed)));
                 }
