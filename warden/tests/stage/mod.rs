@@ -48,6 +48,15 @@ fn now() -> UnixMs {
     UnixMs::from_system(SystemTime::now())
 }
 
+thread_local! {
+    /// Tests run beside each other, each in a thread of its own or in a process of its own: each has users of its own.
+    static USERS: u32 = {
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let thread = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        (std::process::id() * 320 + thread * 16) % 19_000
+    };
+}
+
 pub(crate) fn grant(n: u8) -> Grant {
     Grant {
         id: GrantId::from_entropy([n; 10]),
@@ -56,8 +65,7 @@ pub(crate) fn grant(n: u8) -> Grant {
         operator: "olga".into(),
         public_key: PUBLIC.into(),
         account: AccountName::try_from(format!("op-{n}")).unwrap(),
-        // tests run beside each other: each has users of its own
-        uid: AccountUid::try_from(70_000 + std::process::id() % 19_000 + u32::from(n)).unwrap(),
+        uid: AccountUid::try_from(70_000 + USERS.with(|users| *users) + u32::from(n)).unwrap(),
         action: Action::InfraDiag,
         target: "node1".into(),
         role: Role::Cps,
