@@ -26,7 +26,7 @@ pub(crate) const DEMO: &[Need] = &[
     need("setpriv", "util-linux", "the check runs as an ordinary user"),
 ];
 /// What the tests take besides.
-pub(crate) const TEST: &[Need] = &[need("python3", "python3", "attack programs"), need("gcc", "gcc", "attack programs"), need("unshare", "util-linux", "tests with mounts of their own")];
+pub(crate) const TEST: &[Need] = &[need("/usr/bin/python3", "python3", "attack programs, which a session runs by this path"), need("less", "less", "the scenarios leaf through a log"), need("gcc", "gcc", "attack programs"), need("unshare", "util-linux", "tests with mounts of their own")];
 /// What the benchmarks take besides.
 pub(crate) const BENCH: &[Need] = &[need("sshd", "openssh-server", "the peer that logins are compared with")];
 
