@@ -10,6 +10,7 @@
 
 pub mod account;
 pub mod action;
+pub mod admins;
 pub mod bytes;
 pub mod decision;
 pub mod event;
