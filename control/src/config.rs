@@ -13,6 +13,8 @@ pub struct ControllerConfig {
     pub data: PathBuf,
     /// The folder that nodes trust: `controller.pub` and `node.token` are written here.
     pub trust: PathBuf,
+    /// The file of policy admins: public keys whose signature a pushed module needs. Read at each push.
+    pub policy_admins: PathBuf,
     /// The folder of recordings: one folder a session, each with a file `recording`.
     pub evidence: PathBuf,
     /// The address to listen on; a loopback address, since there is no TLS yet. Port 0 takes a free one.
@@ -136,6 +138,7 @@ mod tests {
         ControllerConfig {
             data: "d".into(),
             trust: "t".into(),
+            policy_admins: "p".into(),
             evidence: "e".into(),
             listen: "127.0.0.1:0".parse().unwrap(),
             targets: vec![TargetConfig { name: "node1".into(), role: Role::Cps }],

@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 /// Roles that get a token on first start, each in a file of the role's name.
-pub const FIRST: [UserRole; 3] = [UserRole::Operator, UserRole::Approver, UserRole::Auditor];
+pub const FIRST: [UserRole; 4] = [UserRole::Operator, UserRole::Approver, UserRole::PolicyAdmin, UserRole::Auditor];
 
 const PREFIX: &str = "pct_";
 const LENGTH: usize = PREFIX.len() + 43;

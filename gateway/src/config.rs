@@ -81,6 +81,7 @@ mod tests {
         assert_eq!(config.ssh.listen, ["127.0.0.1:2222".parse().unwrap()]);
         assert!(config.api.listen.ip().is_loopback());
         assert_eq!(config.modules, Path::new("/var/lib/portcullis/modules"));
+        assert_eq!(config.policy_admins, Path::new("/var/lib/portcullis/trust/policy-admins"));
         assert_eq!(config.targets, [Target { name: "n1".into(), role: portcullis_model::action::Role::Generic }]);
         assert_eq!((config.ssh.max_startups, config.ssh.max_sessions, config.ssh.login_grace.as_secs()), (100, 10, 30));
         assert_eq!(config.users.judge, "portcullis-judge");
@@ -120,6 +121,8 @@ mod tests {
             ("[[target]]\nname = 'a'\nrole = 'cps'\n[[target]]\nname = 'a'\nrole = 'cps'", 5, "twice"),
             ("[users]\ngateway = '-rf'", 2, "not a user name"),
             ("[users]\ngateway = 1.5", 2, "a user name or a number"),
+            ("[policy]\nadmins = 'keys'", 2, "policy.admins is \"keys\"; it takes an absolute path"),
+            ("[policy]\nkeys = 'a'", 2, "unknown field `keys`"),
             ("[node\n", 1, ""),
             ("data = '/a'\ndata = '/b'", 2, "duplicate"),
         ] {

@@ -52,7 +52,7 @@ impl Layout {
         self.data.join("controller")
     }
 
-    /// The token of one of the API's first users: `operator`, `approver` or `auditor`.
+    /// The token of one of the API's first users: `operator`, `approver`, `policy-admin` or `auditor`.
     #[must_use]
     pub fn api_token(&self, user: &str) -> PathBuf {
         self.controller().join("tokens").join(user)

@@ -35,7 +35,7 @@ async fn every_endpoint_refuses_who_has_no_right() {
     let running = world.start().await;
     let (url, node) = (running.url.as_str(), world.node_token());
     let stranger = Token::generate().unwrap();
-    let holders = [UserRole::Operator, UserRole::Approver, UserRole::Auditor];
+    let holders = [UserRole::Operator, UserRole::Approver, UserRole::PolicyAdmin, UserRole::Auditor];
     let mut refusals = 0;
     for endpoint in Endpoint::ALL {
         let Access::Roles(roles) = endpoint.access() else {

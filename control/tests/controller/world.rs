@@ -50,6 +50,7 @@ impl World {
         ControllerConfig {
             data: self.folder.path().join("controller"),
             trust: self.folder.path().join("trust"),
+            policy_admins: self.folder.path().join("policy-admins"),
             evidence: self.folder.path().join("evidence"),
             listen: "127.0.0.1:0".parse().unwrap(),
             targets: vec![target("node1", Role::Cps), target("node2", Role::Host)],

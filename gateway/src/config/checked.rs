@@ -28,6 +28,8 @@ pub struct Config {
     pub users: Users,
     /// The folder of policy modules, one `ACTION.role.wasm` each.
     pub modules: PathBuf,
+    /// The file of policy admins: the OpenSSH public keys whose signature a pushed module needs, one a line.
+    pub policy_admins: PathBuf,
     /// The other programs.
     pub programs: Programs,
 }
@@ -133,6 +135,10 @@ pub(super) fn check(file: &Path, raw: raw::Raw) -> Checked<Config> {
         Some(path) => absolute("modules.path", path)?,
         None => data.join("modules"),
     };
+    let policy_admins = match &raw.policy.admins {
+        Some(path) => absolute("policy.admins", path)?,
+        None => data.join("trust/policy-admins"),
+    };
     let program = |key: &str, path: &Option<Spanned<String>>| path.as_ref().map(|path| absolute(key, path)).transpose();
     Ok(Config {
         file: file.to_owned(),
@@ -152,6 +158,7 @@ pub(super) fn check(file: &Path, raw: raw::Raw) -> Checked<Config> {
         node,
         targets,
         modules,
+        policy_admins,
     })
 }
 

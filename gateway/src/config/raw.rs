@@ -20,6 +20,8 @@ pub(super) struct Raw {
     #[serde(default)]
     pub(super) modules: Modules,
     #[serde(default)]
+    pub(super) policy: Policy,
+    #[serde(default)]
     pub(super) programs: Programs,
 }
 
@@ -75,6 +77,12 @@ pub(super) enum User {
 #[serde(deny_unknown_fields)]
 pub(super) struct Modules {
     pub(super) path: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Policy {
+    pub(super) admins: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -25,6 +25,7 @@ fn told(config: &Config) -> ControllerConfig {
     ControllerConfig {
         data: layout.controller(),
         trust: layout.trust(),
+        policy_admins: config.policy_admins.clone(),
         evidence: layout.evidence(),
         listen: config.api.listen,
         targets: config.targets.iter().map(|target| TargetConfig { name: target.name.clone(), role: target.role }).collect(),
