@@ -173,6 +173,7 @@ impl Node {
                 ToNode::Grant(grant) => self.on_grant(grant),
                 ToNode::Revoke(revocation) => self.on_revoke(revocation),
                 ToNode::EndSession(session) => self.end_session(session, EndCause::Terminated),
+                ToNode::Policies(_) | ToNode::Module(_) => tracing::warn!("this node's policies are its own folder's alone"),
             },
             Event::Greet(reply) => {
                 // a connection that has gone meanwhile greets again

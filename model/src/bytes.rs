@@ -40,6 +40,32 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>
     }
 }
 
+/// The same, always as base64 in JSON: for bytes that are no text, whose length in JSON is to be known beforehand.
+pub mod binary {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Writes bytes.
+    ///
+    /// # Errors
+    /// The serializer's own.
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.serialize_str(&STANDARD.encode(bytes)) } else { serializer.serialize_bytes(bytes) }
+    }
+
+    /// Reads bytes.
+    ///
+    /// # Errors
+    /// The deserializer's own, and text that is not base64.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        if !deserializer.is_human_readable() {
+            return Vec::<u8>::deserialize(deserializer);
+        }
+        STANDARD.decode(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
 /// The same for a list.
 pub mod list {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -130,13 +156,15 @@ mod tests {
         many: Vec<Vec<u8>>,
         #[serde(with = "super::option")]
         perhaps: Option<Vec<u8>>,
+        #[serde(with = "super::binary")]
+        binary: Vec<u8>,
     }
 
     #[test]
     fn bytes_survive_json_and_postcard() {
         for bytes in [b"ls -l".to_vec(), b"\xff\x00\xfe".to_vec(), Vec::new()] {
             let perhaps = Some(bytes.clone()).filter(|bytes| !bytes.is_empty());
-            let both = Both { one: bytes.clone(), many: vec![bytes.clone(), b"x".to_vec(), bytes], perhaps };
+            let both = Both { one: bytes.clone(), binary: bytes.clone(), many: vec![bytes.clone(), b"x".to_vec(), bytes], perhaps };
             let json = serde_json::to_string(&both).unwrap();
             assert_eq!(serde_json::from_str::<Both>(&json).unwrap(), both, "{json}");
             let wire = postcard::to_allocvec(&both).unwrap();

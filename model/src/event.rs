@@ -103,6 +103,13 @@ pub enum EventKind {
         /// whether it answers now
         live: bool,
     },
+    /// Another module judges from here on, or none does any more.
+    PolicyChanged {
+        /// the module
+        policy: Option<PolicyDigest>,
+        /// its name and version, as it says them; empty without one
+        name: String,
+    },
     /// The client sent a signal.
     Signalled {
         /// the signal's number on the node

@@ -17,6 +17,7 @@ pub mod event;
 pub mod grant;
 pub mod id;
 pub mod layer;
+pub mod policy;
 pub mod receipt;
 pub mod session;
 pub mod subject;

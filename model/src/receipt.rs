@@ -23,6 +23,8 @@ pub enum EndCause {
     Terminated,
     /// The node is shutting down.
     Shutdown,
+    /// The policy in force does not allow the action on this node any more.
+    PolicyWithdrawn,
 }
 
 /// What the kill of one session did.

@@ -5,6 +5,7 @@
 //! | gateway and warden | [`warden`] | SEQPACKET socket, one postcard message a packet, descriptors by SCM_RIGHTS |
 //! | gateway and keeper | [`keeper`] | SEQPACKET pair made by the warden, one postcard message a packet |
 //! | keeper and judge | [`judge`] | stream socket, [`frame`]d postcard |
+//! | warden and judge | [`policies`] | SEQPACKET socket of its own, one postcard message a packet, descriptors by SCM_RIGHTS |
 //! | keeper and shell | [`shell`] | stream pair made by the keeper, [`frame`]d postcard |
 //! | gateway and controller | [`link`] | WebSocket, one JSON message a text frame |
 //!
@@ -16,6 +17,7 @@ pub mod judge;
 pub mod keeper;
 pub mod link;
 pub mod packet;
+pub mod policies;
 pub mod shell;
 pub mod warden;
 

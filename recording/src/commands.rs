@@ -120,6 +120,7 @@ pub fn commands(path: &Path) -> Result<Commands, ReadError> {
             | EventKind::Resized(_)
             | EventKind::Masked { .. }
             | EventKind::Judge { .. }
+            | EventKind::PolicyChanged { .. }
             | EventKind::Signalled { .. }
             | EventKind::Exited(_)
             | EventKind::Ended(_) => continue,

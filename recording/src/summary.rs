@@ -147,6 +147,7 @@ impl Summary {
             | EventKind::Resized(_)
             | EventKind::Masked { .. }
             | EventKind::Judge { .. }
+            | EventKind::PolicyChanged { .. }
             | EventKind::Signalled { .. } => {}
         }
     }

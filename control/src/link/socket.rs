@@ -206,6 +206,10 @@ async fn record(socket: &mut WebSocket, desk: &Desk, target: &TargetName, messag
                 say(socket, &ToNode::EndSession(id)).await?;
             }
         }
+        // no module is pushed through this controller: there is none to send, and nothing on trial
+        FromNode::WantModule(digest) => tracing::warn!(%target, %digest, "the node wants a module that is not here"),
+        FromNode::Policies(state) => tracing::debug!(%target, sequence = state.sequence, "the node told which policies judge"),
+        FromNode::Trial(report) => tracing::debug!(%target, candidate = %report.candidate, "the node told of a trial"),
         FromNode::SessionEnded { receipt, exit } => desk.session_ended(target, &receipt, exit.as_ref()).await?,
     }
     Ok(())

@@ -319,6 +319,7 @@ fn hear(message: FromWarden, descriptor: Option<OwnedFd>, pending: &mut HashMap<
             pending.remove(&ticket);
             Some(Event::Revoked(receipt))
         }
+        FromWarden::WantModule(_) | FromWarden::Policies(_) | FromWarden::Trial(_) => None,
         FromWarden::Ended { receipt, exit } => Some(Event::Ended { receipt, exit }),
     }
 }

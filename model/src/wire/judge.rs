@@ -44,12 +44,13 @@ pub struct Counters {
 /// From the judge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromJudge {
-    /// This module judges the session.
+    /// This module judges the session: the answer to Hello, and again, before the first answer of another module, when the
+    /// session gets another one. Nothing that is remembered of earlier answers holds after it.
     Ready {
         /// the module
         module: ModuleInfo,
     },
-    /// There is no module for the session's action and role; every question will be denied.
+    /// There is no module for the session's action and role, or none any more; every question will be denied.
     NoModule,
     /// The module's answer.
     Answer {

@@ -3,8 +3,9 @@
 
 use crate::action::Role;
 use crate::grant::{SignedGrant, SignedRevocation};
-use crate::id::{GrantId, SessionId};
+use crate::id::{GrantId, PolicyDigest, SessionId};
 use crate::layer::Layer;
+use crate::policy::{PolicyState, SignedPolicyAssignment, TrialReport};
 use crate::receipt::{Receipt, RevokeReceipt};
 use crate::session::{ExitStatus, SessionFacts};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,36 @@ pub enum ToNode {
     Revoke(SignedRevocation),
     /// End one session; answered by [`FromNode::SessionEnded`].
     EndSession(SessionId),
+    /// Which modules are to judge, after the Hello and at each change; answered by [`FromNode::Policies`].
+    Policies(SignedPolicyAssignment),
+    /// A part of a module that the node wants. The parts come in their order, the first with `offset` 0.
+    Module(ModuleChunk),
+}
+
+/// Most bytes of a module in one message.
+pub const MODULE_CHUNK_MAX: usize = 1024 * 1024;
+
+/// A part of a module.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleChunk {
+    /// the module
+    pub digest: PolicyDigest,
+    /// an admin's signature over all of it, armoured; the same in each part
+    pub signature: String,
+    /// bytes of the whole; the same in each part
+    pub size: u64,
+    /// where this part begins
+    pub offset: u64,
+    /// the part, at most [`MODULE_CHUNK_MAX`] bytes
+    #[serde(with = "crate::bytes::binary")]
+    pub bytes: Vec<u8>,
+}
+
+// a module's bytes do not belong into a log
+impl std::fmt::Debug for ModuleChunk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ModuleChunk({}, {} bytes at {} of {})", self.digest, self.bytes.len(), self.offset, self.size)
+    }
 }
 
 /// From the node.
@@ -70,4 +101,10 @@ pub enum FromNode {
         /// how its program ended
         exit: Option<ExitStatus>,
     },
+    /// The node lacks this module; answered by [`ToNode::Module`], part by part. Asked again when it did not come whole.
+    WantModule(PolicyDigest),
+    /// What judges on the node, after the Hello and at each change.
+    Policies(PolicyState),
+    /// What a trial showed so far: at most once a second for each, and at its end.
+    Trial(Box<TrialReport>),
 }

@@ -3,10 +3,12 @@
 
 use crate::action::Role;
 use crate::grant::{SignedGrant, SignedRevocation};
-use crate::id::{GrantId, SessionId};
+use crate::id::{GrantId, PolicyDigest, SessionId};
 use crate::layer::Layer;
+use crate::policy::{PolicyState, SignedPolicyAssignment, TrialReport};
 use crate::receipt::{EndCause, Receipt, RevokeReceipt};
 use crate::session::{ExitStatus, PtyRequest, Purpose, SessionFacts};
+use crate::wire::link::ModuleChunk;
 use serde::{Deserialize, Serialize};
 
 /// From the gateway. `ticket` is the gateway's own number, repeated in the answer.
@@ -45,6 +47,10 @@ pub enum ToWarden {
         /// why
         cause: EndCause,
     },
+    /// Have these modules judge; answered by [`FromWarden::Policies`], once they do or it is clear that they will not.
+    Policies(SignedPolicyAssignment),
+    /// A part of a module that the warden wants, at most [`CHUNK_MAX`](super::packet::CHUNK_MAX) bytes.
+    Module(ModuleChunk),
 }
 
 /// What the gateway wants opened.
@@ -115,4 +121,10 @@ pub enum FromWarden {
         /// how its program ended, when it did so by itself
         exit: Option<ExitStatus>,
     },
+    /// A module is named by an assignment and is not here; answered by [`ToWarden::Module`], part by part. One at a time.
+    WantModule(PolicyDigest),
+    /// What judges on the node: after the Hello and at each change.
+    Policies(PolicyState),
+    /// What a trial showed so far.
+    Trial(Box<TrialReport>),
 }

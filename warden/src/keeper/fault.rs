@@ -74,6 +74,7 @@ pub(crate) fn farewell(cause: &EndCause) -> Option<String> {
         EndCause::Idle => "there was no input for too long",
         EndCause::Terminated => "it was terminated",
         EndCause::Shutdown => "the node is shutting down",
+        EndCause::PolicyWithdrawn => "the policy does not allow this action here any more",
         EndCause::Fault(what) => what,
     };
     Some(format!("portcullis: session ended: {why}"))

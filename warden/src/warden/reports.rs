@@ -147,6 +147,7 @@ fn unstarted(cause: &EndCause) -> String {
         EndCause::Revoked => "access was revoked".to_owned(),
         EndCause::Expired => "the time of the access is over".to_owned(),
         EndCause::Shutdown => "the node is shutting down".to_owned(),
+        EndCause::PolicyWithdrawn => "the policy does not allow this action here any more".to_owned(),
     }
 }
 

@@ -59,6 +59,7 @@ impl Warden {
             }
             ToWarden::Revoke { ticket, revocation } => self.revoke(ticket, revocation),
             ToWarden::End { session, cause } => self.end_one(&session, cause),
+            ToWarden::Policies(_) | ToWarden::Module(_) => tracing::warn!("this node's policies are its own folder's alone"),
         }
     }
 
@@ -154,7 +155,9 @@ impl Warden {
             EndCause::Disconnect | EndCause::Shutdown => cause,
             EndCause::Fault(what) => EndCause::Fault(format!("gateway: {}", what.chars().take(200).collect::<String>())),
             // these are not the gateway's to say: a revocation is signed, time and idleness are measured here
-            EndCause::Terminated | EndCause::Exit | EndCause::Revoked | EndCause::Expired | EndCause::Idle => EndCause::Terminated,
+            EndCause::Terminated | EndCause::Exit | EndCause::Revoked | EndCause::Expired | EndCause::Idle | EndCause::PolicyWithdrawn => {
+                EndCause::Terminated
+            }
         };
         if let Some(keeper) = self.sessions.keeper_of(session) {
             self.end_session(keeper, &cause);
