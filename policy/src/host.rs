@@ -49,13 +49,29 @@ impl memo::Host for State {
     }
 
     fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<()> {
+        self.memo.set(key, value)
+    }
+
+    fn increment(&mut self, key: String) -> wasmtime::Result<u64> {
+        let count = match self.memo.0.get(&key) {
+            None => 0,
+            Some(value) => u64::from_le_bytes(<[u8; 8]>::try_from(value.as_slice()).map_err(|_| wasmtime::format_err!("a memo's value is no counter"))?),
+        };
+        let count = count.saturating_add(1);
+        self.memo.set(key, count.to_le_bytes().to_vec())?;
+        Ok(count)
+    }
+}
+
+impl Memo {
+    fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<()> {
         wasmtime::ensure!((1..=MEMO_KEY).contains(&key.len()) && value.len() <= MEMO_VALUE, "a memo's key or value is out of bounds");
         if value.is_empty() {
-            self.memo.0.remove(&key);
+            self.0.remove(&key);
             return Ok(());
         }
-        wasmtime::ensure!(self.memo.0.len() < MEMO_KEYS || self.memo.0.contains_key(&key), "a memo has too many keys");
-        self.memo.0.insert(key, value);
+        wasmtime::ensure!(self.0.len() < MEMO_KEYS || self.0.contains_key(&key), "a memo has too many keys");
+        self.0.insert(key, value);
         Ok(())
     }
 }

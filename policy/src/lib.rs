@@ -29,6 +29,7 @@ mod module;
 mod modules;
 pub mod server;
 mod ticker;
+mod world;
 
 pub use confine::{ConfineError, confine};
 pub use evaluator::{EngineError, Evaluator};
@@ -36,3 +37,4 @@ pub use fault::Fault;
 pub use limits::Limits;
 pub use module::{LoadError, Module, Sitting};
 pub use modules::{FolderError, Modules};
+pub use world::{ABI, AbiVersion, WorldError};

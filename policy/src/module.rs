@@ -5,6 +5,7 @@ use crate::answer::{self, Description, InvalidAnswer};
 use crate::evaluator::Evaluator;
 use crate::fault::Fault;
 use crate::host::{Memo, State};
+use crate::world::{self, ABI, AbiVersion, WorldError};
 use portcullis_model::bytes::printable;
 use portcullis_model::id::PolicyDigest;
 use portcullis_model::session::SessionFacts;
@@ -15,12 +16,6 @@ use portcullis_model::wire::judge::{Counters, ModuleInfo};
 use std::borrow::Cow;
 use wasmtime::Store;
 use wasmtime::component::Component;
-use wasmtime::component::types::ComponentItem;
-
-/// What a module may import; the second and third are functions, the first only names types.
-const IMPORTS: [&str; 3] = ["portcullis:policy/types@0.1.0", "portcullis:policy/log@0.1.0", "portcullis:policy/memo@0.1.0"];
-/// What a module has to export, and all that it may.
-const EXPORTS: [&str; 2] = ["describe", "judge"];
 
 /// Why bytes are no module.
 #[derive(Debug, thiserror::Error)]
@@ -34,18 +29,12 @@ pub enum LoadError {
     /// It does not compile, or needs more than modules may use.
     #[error("it does not compile: {0}")]
     Compile(String),
-    /// It imports what modules are not given.
-    #[error("it imports {0}, but a module may only import log and memo of portcullis:policy@0.1.0 (no WASI)")]
-    Import(String),
-    /// It exports what a module does not have.
-    #[error("it exports {0}, but a module exports describe and judge of portcullis:policy@0.1.0 only")]
-    Export(String),
-    /// It lacks an export.
-    #[error("it does not export {0} of portcullis:policy@0.1.0")]
-    Missing(&'static str),
+    /// It is for another world than this host's: another version, other imports or exports.
+    #[error(transparent)]
+    World(#[from] WorldError),
     /// Its imports and exports have the right names and the wrong types.
-    #[error("it does not fit portcullis:policy@0.1.0: {0}")]
-    World(String),
+    #[error("it does not fit portcullis:policy@{ABI}: {0}")]
+    Types(String),
     /// It does not say what it is for.
     #[error("describe() failed: {}", .0.line())]
     Describe(Fault),
@@ -56,6 +45,7 @@ pub struct Module {
     evaluator: Evaluator,
     pre: PolicyPre<State>,
     info: ModuleInfo,
+    abi: AbiVersion,
     action: String,
     roles: Vec<String>,
 }
@@ -90,32 +80,14 @@ impl Evaluator {
             return Err(LoadError::NotAComponent);
         }
         let compiled = Component::from_binary(self.engine(), component).map_err(|error| LoadError::Compile(said(&error)))?;
-        self.check_names(&compiled)?;
-        let linked = self.linker().instantiate_pre(&compiled).map_err(|error| LoadError::World(said(&error)))?;
-        let pre = PolicyPre::new(linked).map_err(|error| LoadError::World(said(&error)))?;
+        let abi = world::check(self.engine(), &compiled)?;
+        let linked = self.linker().instantiate_pre(&compiled).map_err(|error| LoadError::Types(said(&error)))?;
+        let pre = PolicyPre::new(linked).map_err(|error| LoadError::Types(said(&error)))?;
         let answer = ask(self, &pre, Memo::default(), |policy, store| policy.call_describe(store)).map_err(LoadError::Describe)?.0;
         let about = answer::description(answer).map_err(|error: InvalidAnswer| LoadError::Describe(error.into()))?;
         let Description { name, version, action, roles, pure, allowed } = about;
         let info = ModuleInfo { digest: PolicyDigest::of(component), name, version, pure, allowed };
-        Ok(Module { evaluator: self.clone(), pre, info, action, roles })
-    }
-
-    fn check_names(&self, component: &Component) -> Result<(), LoadError> {
-        let world = component.component_type();
-        if let Some((name, _)) = world.imports(self.engine()).find(|(name, _)| !IMPORTS.contains(name)) {
-            return Err(LoadError::Import(printable(name.as_bytes())));
-        }
-        for (name, item) in world.exports(self.engine()) {
-            let is_type = matches!(item.ty, ComponentItem::Type(_));
-            if !is_type && !EXPORTS.contains(&name) {
-                return Err(LoadError::Export(printable(name.as_bytes())));
-            }
-        }
-        let has = |wanted: &str| world.exports(self.engine()).any(|(name, _)| name == wanted);
-        match EXPORTS.into_iter().find(|wanted| !has(wanted)) {
-            Some(missing) => Err(LoadError::Missing(missing)),
-            None => Ok(()),
-        }
+        Ok(Module { evaluator: self.clone(), pre, info, abi, action, roles })
     }
 }
 
@@ -124,6 +96,12 @@ impl Module {
     #[must_use]
     pub fn info(&self) -> &ModuleInfo {
         &self.info
+    }
+
+    /// The version of the policy ABI that it was built for.
+    #[must_use]
+    pub fn abi(&self) -> AbiVersion {
+        self.abi
     }
 
     /// The action that it is for, by its own word.

@@ -8,4 +8,5 @@ mod facts;
 mod loading;
 mod process;
 mod safety;
+mod versions;
 mod wat_module;

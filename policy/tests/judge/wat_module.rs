@@ -15,10 +15,17 @@ pub(crate) struct WatModule {
     pub pages: u32,
     /// The action that `describe` names.
     pub action: &'static str,
+    /// The interface that it is built for.
+    pub wit: &'static str,
 }
 
+/// The interface as it is now.
+pub(crate) const WIT: &str = include_str!("../../../sdk/wit/policy.wit");
+/// The first version of it.
+pub(crate) const WIT_1_0_0: &str = include_str!("../../../sdk/wit/1.0.0/policy.wit");
+
 /// Allows everything.
-pub(crate) const ALLOW: WatModule = WatModule { judge: "i32.const 2048", extra: "", imports: "", pages: 64, action: "INFRA_DIAG" };
+pub(crate) const ALLOW: WatModule = WatModule { judge: "i32.const 2048", extra: "", imports: "", pages: 64, action: "INFRA_DIAG", wit: WIT };
 
 /// Denies everything by the rule `no`, at [`DENY_AT`].
 pub(crate) const DENY: &str = "i32.const 2304";
@@ -26,7 +33,7 @@ pub(crate) const DENY: &str = "i32.const 2304";
 impl WatModule {
     /// The core module's text. Addresses: 1024 the description, 2048 an allow, 2304 a deny, 4096 texts, 65536 the heap.
     fn text(&self) -> String {
-        let Self { judge, extra, imports, pages, action } = self;
+        let Self { judge, extra, imports, pages, action, wit: _ } = self;
         let length = action.len();
         format!(
             r#"(module
@@ -62,7 +69,7 @@ impl WatModule {
     pub(crate) fn build(&self) -> Vec<u8> {
         let mut core = wat::parse_str(self.text()).unwrap();
         let mut resolve = Resolve::default();
-        let (package, _) = resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk/wit")).unwrap();
+        let package = resolve.push_str("policy.wit", self.wit).unwrap();
         let world = resolve.select_world(&[package], Some("policy")).unwrap();
         embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8).unwrap();
         ComponentEncoder::default().module(&core).unwrap().validate(true).encode().unwrap()
