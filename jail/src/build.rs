@@ -2,7 +2,7 @@
 //! needed to watch it, enter it and end it.
 
 use crate::account::{Account, host_groups};
-use crate::cgroup::{Cgroup, CgroupError};
+use crate::cgroup::{Cgroup, CgroupError, CpuShare};
 use crate::control::{self, Control, ControlError, FromInit, Message};
 use crate::descent::{self, Given};
 use crate::kill::pid_namespace;
@@ -25,6 +25,10 @@ use std::time::{Duration, Instant};
 /// How long the descent may take. Tearing down and making namespaces waits for the kernel's grace periods, which are long on
 /// a busy machine.
 const DESCENT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Most processes of a session whose processes each have a share of the processors of their own: what ends the session has to
+/// have its turn among them.
+const UNSHARED_PROCESSES_MAX: u32 = 256;
 
 /// Why there is no jail.
 #[derive(Debug, thiserror::Error)]
@@ -171,6 +175,9 @@ impl Jail {
         let groups = if matches!(spec.privilege, Privilege::Root { .. }) { host_groups(&spec.profile.groups) } else { Vec::new() };
         let account = Account::new(&spec, uid, gid, groups);
         let cgroup = Cgroup::create(spec.facts.id.as_str(), spec.profile.limits.processes)?;
+        if cgroup.as_ref().is_none_or(|cgroup| cgroup.share() == CpuShare::Process) {
+            spec.profile.limits.processes = spec.profile.limits.processes.min(UNSHARED_PROCESSES_MAX);
+        }
         let (control, their_control) = socket::pair(Kind::Packets)?;
         let (shell, their_shell) = socket::pair(Kind::Stream)?;
         let (pipes, their_pipes) = if spec.terminal.is_some() { (None, None) } else { make_pipes(spec.privilege).map(|(a, b)| (Some(a), Some(b)))? };

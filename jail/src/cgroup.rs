@@ -4,6 +4,11 @@
 //! ends every process at once, forks under way included. The limit on processes is version 2's `pids.max` if that controller
 //! is there, else version 1's; without either only the user's own limit (`RLIMIT_NPROC`) is left. Everything is held by
 //! descriptors, so it goes on working when the keeper has entered the jail, where no cgroup is to be seen.
+//!
+//! A session's processes share the processors as one: with the `cpu` controller, of whichever version, all sessions together
+//! weigh as much as one other process of the node, and each as much as another session, however many processes there are in
+//! it and whatever sessions and groups those make for themselves. A fork bomb is one slow session, and the node's own
+//! processes, which are to end it, have their turn after one time slice.
 
 use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
@@ -36,13 +41,38 @@ pub enum PidsLimit {
     UserLimit,
 }
 
+/// How a session's processes share the processors with the node's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CpuShare {
+    /// All of them have the share of one.
+    Session,
+    /// Each has a share of its own, as a nice value or the kernel's grouping by sessions gives it.
+    Process,
+}
+
 /// One session's cgroup.
 #[derive(Debug)]
 pub struct Cgroup {
     unified: Place,
+    /// in the version 1 hierarchies of controllers that version 2 does not have
     pids: Option<Place>,
+    cpu: Option<Place>,
     limit: PidsLimit,
+    share: CpuShare,
 }
+
+/// How much of the processors a session's processes have, against others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// As much as any.
+    Plain,
+    /// More, to be gone.
+    Dying,
+}
+
+/// How much more those have that die. Not more than this: all sessions have it for that time, and a keeper must have its turn
+/// beside another session that is a fork bomb.
+const DYING: u32 = 10;
 
 #[derive(Debug)]
 struct Place {
@@ -71,26 +101,35 @@ impl Cgroup {
             _ => {}
         }
         // a controller that is bound to version 1, or not delegated to us, stays away: then there is another limit
-        for above in [&root, &own] {
-            let _ = std::fs::write(above.join("cgroup.subtree_control"), "+pids");
+        for (above, controller) in [(&root, "+pids"), (&root, "+cpu"), (&own, "+pids"), (&own, "+cpu")] {
+            let _ = std::fs::write(above.join("cgroup.subtree_control"), controller);
         }
         let unified = match Place::create(&own, session) {
             Err(error) if error.source.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
             other => other?,
         };
-        let mut cgroup = Self { unified, pids: None, limit: PidsLimit::UserLimit };
+        let mut cgroup = Self { unified, pids: None, cpu: None, limit: PidsLimit::UserLimit, share: CpuShare::Process };
+        let beside = |root: &Option<PathBuf>| {
+            let own = root.as_ref()?.join(FOLDER);
+            let _ = std::fs::create_dir(&own);
+            Place::create(&own, session).ok()
+        };
         if cgroup.unified.write("pids.max", &processes.to_string()).is_ok() {
             cgroup.limit = PidsLimit::Version2;
-        } else if let Some(root) = mounts.pids_version1 {
-            let own = root.join(FOLDER);
-            let _ = std::fs::create_dir(&own);
-            if let Ok(place) = Place::create(&own, session)
-                && place.write("pids.max", &processes.to_string()).is_ok()
-            {
-                cgroup.pids = Some(place);
+        } else if let Some(place) = beside(&mounts.pids_version1) {
+            if place.write("pids.max", &processes.to_string()).is_ok() {
                 cgroup.limit = PidsLimit::Version1;
             }
+            cgroup.pids = Some(place);
         }
+        if cgroup.unified.has("cpu.weight") {
+            cgroup.share = CpuShare::Session;
+        } else if let Some(place) = beside(&mounts.cpu_version1) {
+            cgroup.share = CpuShare::Session;
+            cgroup.cpu = Some(place);
+        }
+        // also after a keeper and a warden that were killed while they killed
+        cgroup.weigh(Weight::Plain);
         Ok(Some(cgroup))
     }
 
@@ -100,12 +139,13 @@ impl Cgroup {
     /// There is none.
     pub fn open(path: &Path) -> Result<Self, CgroupError> {
         let unified = Place::open(path)?;
-        let pids = unified.path.file_name().and_then(|session| {
-            let root = Mounts::read().pids_version1?;
-            Place::open(&root.join(FOLDER).join(session)).ok()
-        });
+        let Mounts { pids_version1, cpu_version1, .. } = Mounts::read();
+        let session = unified.path.file_name().map(OsStr::to_owned).unwrap_or_default();
+        let beside = |root: Option<PathBuf>| Place::open(&root?.join(FOLDER).join(&session)).ok();
+        let (pids, cpu) = (beside(pids_version1), beside(cpu_version1));
         let limit = if pids.is_some() { PidsLimit::Version1 } else { PidsLimit::UserLimit };
-        Ok(Self { unified, pids, limit })
+        let share = if cpu.is_some() || unified.has("cpu.weight") { CpuShare::Session } else { CpuShare::Process };
+        Ok(Self { unified, pids, cpu, limit, share })
     }
 
     /// Its folder, as the host has it.
@@ -120,14 +160,20 @@ impl Cgroup {
         self.limit
     }
 
+    /// How its processes share the processors.
+    #[must_use]
+    pub fn share(&self) -> CpuShare {
+        self.share
+    }
+
     /// The folder, for a process that is to be made in it.
     pub(crate) fn folder(&self) -> BorrowedFd<'_> {
         self.unified.folder.as_fd()
     }
 
-    /// Puts a process, and what it will start, under the limit; the process must have been made in [`Self::folder`].
+    /// Puts a process, and what it will start, under limit and share; the process must have been made in [`Self::folder`].
     pub(crate) fn bound(&self, pid: u32) -> io::Result<()> {
-        self.pids.as_ref().map_or(Ok(()), |place| place.write("cgroup.procs", &pid.to_string()))
+        self.pids.iter().chain(&self.cpu).try_for_each(|place| place.write("cgroup.procs", &pid.to_string()))
     }
 
     /// The pids of its processes, in the caller's PID namespace; dead ones that nobody has reaped are not among them.
@@ -147,6 +193,24 @@ impl Cgroup {
         }
     }
 
+    /// Gives its processes more of the processors, or as much as any: what dies runs nothing of its own any more, and is to be
+    /// gone soon on a busy node too. The share of all sessions is raised with it, as its own is a part of that.
+    pub(crate) fn weigh(&self, weight: Weight) {
+        let (place, file, plain) = match (&self.cpu, self.share) {
+            (Some(place), _) => (place, "cpu.shares", 1024),
+            (None, CpuShare::Session) => (&self.unified, "cpu.weight", 100),
+            (None, CpuShare::Process) => return,
+        };
+        let value = match weight {
+            Weight::Plain => plain,
+            Weight::Dying => plain * DYING,
+        };
+        for folder in [place.parent.as_fd(), place.folder.as_fd()] {
+            // without it they die all the same
+            let _ = write_in(folder, file, &value.to_string());
+        }
+    }
+
     /// Kills every process in it, those that are being forked too.
     ///
     /// # Errors
@@ -161,7 +225,7 @@ impl Cgroup {
     /// A process is left in one of them.
     pub fn remove(&self) -> io::Result<()> {
         let mut outcome = Ok(());
-        for place in self.pids.iter().chain([&self.unified]) {
+        for place in self.pids.iter().chain(&self.cpu).chain([&self.unified]) {
             match unlinkat(&place.parent, &place.name, AtFlags::REMOVEDIR) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => outcome = outcome.and(Err(errno.into())),
@@ -176,7 +240,8 @@ impl Cgroup {
 /// node may be about to put its session.
 pub fn sweep() -> usize {
     let mounts = Mounts::read();
-    let folders = mounts.version2.into_iter().chain(mounts.pids_version1).map(|root| root.join(FOLDER));
+    let roots = mounts.version2.into_iter().chain(mounts.pids_version1).chain(mounts.cpu_version1);
+    let folders = roots.map(|root| root.join(FOLDER));
     folders.map(|folder| sweep_folder(&folder, YOUNG)).sum()
 }
 
@@ -217,8 +282,11 @@ impl Place {
     }
 
     fn write(&self, file: &str, text: &str) -> io::Result<()> {
-        let file = openat(&self.folder, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-        File::from(file).write_all(text.as_bytes())
+        write_in(self.folder.as_fd(), file, text)
+    }
+
+    fn has(&self, file: &str) -> bool {
+        rustix::fs::accessat(&self.folder, file, rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok()
     }
 
     fn read(&self, file: &str) -> io::Result<String> {
@@ -229,10 +297,16 @@ impl Place {
     }
 }
 
+fn write_in(folder: BorrowedFd<'_>, file: &str, text: &str) -> io::Result<()> {
+    let file = openat(folder, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    File::from(file).write_all(text.as_bytes())
+}
+
 /// Where the hierarchies are mounted.
 struct Mounts {
     version2: Option<PathBuf>,
     pids_version1: Option<PathBuf>,
+    cpu_version1: Option<PathBuf>,
 }
 
 impl Mounts {
@@ -241,15 +315,21 @@ impl Mounts {
     }
 
     fn parse(mountinfo: &[u8]) -> Self {
-        let mut mounts = Self { version2: None, pids_version1: None };
+        let mut mounts = Self { version2: None, pids_version1: None, cpu_version1: None };
         for line in mountinfo.split(|b| *b == b'\n') {
             let Some((fields, kind)) = split_once(line, b" - ") else { continue };
             let point = fields.split(|b| *b == b' ').nth(4).map(|p| PathBuf::from(OsStr::from_bytes(p)));
             let mut kind = kind.split(|b| *b == b' ');
             match (kind.next(), kind.nth(1)) {
                 (Some(b"cgroup2"), _) => mounts.version2 = mounts.version2.or(point),
-                (Some(b"cgroup"), Some(options)) if options.split(|b| *b == b',').any(|o| o == b"pids") => {
-                    mounts.pids_version1 = mounts.pids_version1.or(point);
+                (Some(b"cgroup"), Some(options)) => {
+                    let has = |controller: &[u8]| options.split(|b| *b == b',').any(|option| option == controller);
+                    if has(b"pids") {
+                        mounts.pids_version1 = mounts.pids_version1.or_else(|| point.clone());
+                    }
+                    if has(b"cpu") {
+                        mounts.cpu_version1 = mounts.cpu_version1.or(point);
+                    }
                 }
                 _ => {}
             }
@@ -279,19 +359,36 @@ mod tests {
     #[test]
     fn what_keeps_one_folder_does_not_keep_the_other() {
         let Some(cgroup) = own("remove") else { return };
-        let Some(pids) = &cgroup.pids else {
-            eprintln!("SKIPPED: the limit on processes is not version 1's");
+        let Some(other) = cgroup.pids.as_ref().or(cgroup.cpu.as_ref()) else {
+            eprintln!("SKIPPED: no controller is version 1's");
             return cgroup.remove().unwrap();
         };
         // a folder in it keeps it, as a process would
-        let inside = pids.path.join("inside");
+        let inside = other.path.join("inside");
         std::fs::create_dir(&inside).unwrap();
         let removed = cgroup.remove();
         std::fs::remove_dir(&inside).unwrap();
         assert_eq!(removed.unwrap_err().raw_os_error(), Some(Errno::BUSY.raw_os_error()));
-        assert!(pids.path.exists() && !cgroup.path().exists());
+        assert!(other.path.exists() && !cgroup.path().exists());
         cgroup.remove().unwrap();
-        assert!(!pids.path.exists());
+        assert!(cgroup.pids.iter().chain(&cgroup.cpu).all(|place| !place.path.exists()));
+    }
+
+    #[test]
+    fn what_dies_weighs_more_and_the_next_session_as_much_as_any() {
+        let Some(cgroup) = own("weight") else { return };
+        let Some(place) = cgroup.cpu.as_ref() else {
+            eprintln!("SKIPPED: the cpu controller is not version 1's");
+            return cgroup.remove().unwrap();
+        };
+        let shares = || place.read("cpu.shares").unwrap().trim().parse::<u32>().unwrap();
+        assert_eq!((cgroup.share(), shares()), (CpuShare::Session, 1024));
+        cgroup.weigh(Weight::Dying);
+        assert_eq!(shares(), 1024 * DYING);
+        // by another, as a warden does for a keeper that is dead
+        Cgroup::open(cgroup.path()).unwrap().weigh(Weight::Plain);
+        assert_eq!(shares(), 1024);
+        cgroup.remove().unwrap();
     }
 
     #[test]
@@ -312,13 +409,18 @@ mod tests {
     #[test]
     fn hierarchies_are_found_by_type_not_by_place() {
         let text = b"27 1 254:0 / / rw - ext4 /dev/vda rw\n\
+            32 31 0:29 / /sys/fs/cgroup/cpuacct rw,relatime - cgroup cgroup rw,cpuacct\n\
+            33 31 0:30 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu\n\
             39 31 0:36 / /sys/fs/cgroup/pids rw,relatime shared:9 - cgroup cgroup rw,pids\n\
             40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
             41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
         let mounts = Mounts::parse(text);
         assert_eq!(mounts.version2.as_deref(), Some(Path::new("/sys/fs/cgroup/unified")));
         assert_eq!(mounts.pids_version1.as_deref(), Some(Path::new("/sys/fs/cgroup/pids")));
+        assert_eq!(mounts.cpu_version1.as_deref(), Some(Path::new("/sys/fs/cgroup/cpu")));
+        let both = Mounts::parse(b"1 1 0:1 / /a rw - cgroup cgroup rw,cpu,pids");
+        assert_eq!((both.pids_version1, both.cpu_version1), (Some("/a".into()), Some("/a".into())));
         let none = Mounts::parse(b"garbage\n\n27 1 254:0 / / rw - ext4 /dev/vda rw");
-        assert!(none.version2.is_none() && none.pids_version1.is_none());
+        assert!(none.version2.is_none() && none.pids_version1.is_none() && none.cpu_version1.is_none());
     }
 }

@@ -11,6 +11,10 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets, Gid, Uid};
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
+/// The nice value of all that a session runs, unless its keeper is nicer: what ends it, init first, comes before it. Without
+/// `CAP_SYS_NICE`, and with `RLIMIT_NICE` at 0, it can only be raised.
+const NICE: i32 = 10;
+
 /// The step that failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfineError {
@@ -20,6 +24,8 @@ pub(crate) enum ConfineError {
     Foreground(#[source] Errno),
     #[error("resource limit {0:?}")]
     Limit(Resource, #[source] Errno),
+    #[error("priority")]
+    Priority(#[source] Errno),
     #[error("secure bits")]
     SecureBits(#[source] Errno),
     #[error("capability bounding set")]
@@ -76,12 +82,14 @@ pub(crate) fn confine(to: &Confinement<'_>) -> Result<(), ConfineError> {
     process::only_descriptors(&[to.control.as_raw_fd()], process::Others::Close).map_err(ConfineError::Descriptors)?;
     // 3. signals as a program expects them
     process::default_signals();
-    // 4. limits
+    // 4. limits, and a lower priority
     for (resource, value) in limits(to.limits) {
         let value = rustix::process::getrlimit(resource).maximum.map_or(value, |hard| hard.min(value));
         let limit = Rlimit { current: Some(value), maximum: Some(value) };
         rustix::process::setrlimit(resource, limit).map_err(|errno| ConfineError::Limit(resource, errno))?;
     }
+    let nice = rustix::process::getpriority_process(None).map_err(ConfineError::Priority)?;
+    rustix::process::setpriority_process(None, nice.max(NICE)).map_err(ConfineError::Priority)?;
     // 5. no way to get capabilities back, whatever is executed
     lock_capabilities()?;
     // 6. the session's user
@@ -109,12 +117,15 @@ pub(crate) fn confine(to: &Confinement<'_>) -> Result<(), ConfineError> {
     rustix::process::chdir(to.account.home()).map_err(ConfineError::Home)
 }
 
-fn limits(limits: Limits) -> [(Resource, u64); 4] {
+fn limits(limits: Limits) -> [(Resource, u64); 6] {
     [
         (Resource::Nproc, u64::from(limits.processes)),
         (Resource::Nofile, u64::from(limits.open_files)),
         (Resource::Fsize, u64::from(limits.file_size_mib) * 1024 * 1024),
         (Resource::Core, 0),
+        // a lower priority is kept, and no real-time one is had
+        (Resource::Nice, 0),
+        (Resource::Rtprio, 0),
     ]
 }
 

@@ -1,15 +1,16 @@
 //! The end of a jail: every process of it, and the proof.
 //!
 //! Two ways at once, because each has a case in which it is the slower: the cgroup's `cgroup.kill`, and SIGKILL to init, on
-//! which the kernel kills everything in its PID namespace and lets nothing new be made there. The kernel reports init dead
-//! only when the whole namespace is empty, so a dead init *is* the proof; a traced process must be reaped by its tracer for
-//! that, which is why the caller goes on reaping through [`Reap`].
+//! which the kernel kills everything in its PID namespace and lets nothing new be made there. That is done by init itself as
+//! it dies, which has to get a processor first; so where there is no cgroup, SIGKILL goes to each process that `/proc` shows
+//! in the namespace, too. The kernel reports init dead only when the whole namespace is empty, so a dead init *is* the proof;
+//! a traced process must be reaped by its tracer for that, which is why the caller goes on reaping through [`Reap`].
 //!
 //! A process in an uninterruptible wait of the kernel dies when that wait ends, without another instruction of its own; it
 //! is named as a survivor.
 
 use crate::build::Jail;
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Weight};
 use portcullis_model::receipt::Survivor;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags, openat};
@@ -88,6 +89,7 @@ impl Whole<'_> {
     fn kill(&self, reap: &mut dyn Reap, deadline: Duration) -> KillReport {
         let start = Instant::now();
         let killed = self.processes().iter().filter(|pid| Some(**pid) != self.pid).count();
+        self.weigh(Weight::Dying);
         let mut again = start;
         let mut gone = false;
         loop {
@@ -97,6 +99,7 @@ impl Whole<'_> {
                     let _ = cgroup.kill();
                 }
                 let _ = rustix::process::pidfd_send_signal(self.init, Signal::KILL);
+                self.kill_each();
                 again = Instant::now() + Duration::from_millis(50);
             }
             gone |= reap.reap();
@@ -112,6 +115,7 @@ impl Whole<'_> {
                 ended(self.init, ROUND);
             }
         }
+        self.weigh(Weight::Plain);
         let micros = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
         let survivors = if gone && !self.cgroup.is_some_and(Cgroup::populated) { Vec::new() } else { self.survivors() };
         if survivors.is_empty()
@@ -125,6 +129,26 @@ impl Whole<'_> {
             // an empty folder that stays is swept when the next warden starts
         }
         KillReport { killed: u32::try_from(killed).unwrap_or(u32::MAX), survivors, micros }
+    }
+
+    fn weigh(&self, weight: Weight) {
+        if let Some(cgroup) = self.cgroup {
+            cgroup.weigh(weight);
+        }
+    }
+
+    /// Sends SIGKILL to each process of the PID namespace, where there is no cgroup that does it at once.
+    fn kill_each(&self) {
+        let (None, Some(proc), Some(namespace)) = (self.cgroup, self.proc, self.namespace) else { return };
+        for pid in in_namespace(proc, namespace) {
+            // a folder of /proc stays that process's, and can be signalled: nobody who has got its number since is hit
+            let folder = openat(proc, pid.to_string(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+            if let Ok(folder) = folder
+                && rustix::fs::statat(&folder, "ns/pid", rustix::fs::AtFlags::empty()).is_ok_and(|stat| stat.st_ino == namespace)
+            {
+                let _ = rustix::process::pidfd_send_signal(&folder, Signal::KILL);
+            }
+        }
     }
 
     /// The pids of all that are in the cgroup or, without one, in the PID namespace.

@@ -11,9 +11,10 @@
 //! | landlock | version 1 | before version 6 abstract sockets of the host and signals are not kept out by it |
 //! | cgroup-kill | no | a kill is by the PID namespace alone |
 //! | pids-limit | no | processes are limited by user, not by session |
+//! | cpu-share | no | a session of many processes slows the node's own, and with that its own end |
 //! | memfd-noexec | no | files in memory are refused by the filter of system calls alone |
 
-use crate::cgroup::{Cgroup, PidsLimit};
+use crate::cgroup::{Cgroup, CpuShare, PidsLimit};
 use crate::descent::with_sources;
 use crate::guard::{ChildSignal, Guard, Reaped, Received, Scope};
 use crate::kill::{KillReport, Reap, kill};
@@ -49,7 +50,7 @@ const NOBODY: u32 = 65_534;
 #[must_use]
 pub fn layers() -> Vec<Layer> {
     let mut layers = vec![users()];
-    layers.extend(tried(trial_jail, &["jail", "exec-guard", "deny-filter", "proc-readonly", "cgroup-kill", "pids-limit"]));
+    layers.extend(tried(trial_jail, &["jail", "exec-guard", "deny-filter", "proc-readonly", "cgroup-kill", "pids-limit", "cpu-share"]));
     layers.push(landlock());
     layers.extend(tried(trial_memfd, &["memfd-noexec"]));
     layers
@@ -202,6 +203,12 @@ fn trial_jail() -> Vec<Layer> {
         Some(cgroup) => layer("pids-limit", if cgroup.limit() == PidsLimit::UserLimit { LayerState::Weaker } else { LayerState::Live }, limit_detail(cgroup)),
         None => layer("pids-limit", LayerState::Weaker, "no cgroup: processes are limited by user (RLIMIT_NPROC)"),
     });
+    found.push(match jail.cgroup.as_ref().map(Cgroup::share) {
+        Some(CpuShare::Session) => layer("cpu-share", LayerState::Live, "the processes of a session share the processors as one"),
+        Some(CpuShare::Process) | None => {
+            layer("cpu-share", LayerState::Weaker, "no cpu controller: a session's processes have a lower priority, and each has a share of its own")
+        }
+    });
     let Some(listener) = jail.listener.take() else { return found };
     let mut guarding = match Guarding::new(listener, host_proc, &jail, children) {
         Ok(guarding) => guarding,
@@ -338,6 +345,6 @@ mod tests {
             eprintln!("{layer:?}");
             assert_ne!(layer.state, LayerState::Missing, "{layer:?}");
         }
-        assert_eq!(layers.len(), 9);
+        assert_eq!(layers.len(), 10);
     }
 }
