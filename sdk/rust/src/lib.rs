@@ -25,21 +25,30 @@
 //!
 //! Most modules are a table instead: one [`Program`] a row, each with a grammar of its arguments ([`Options`]) and, where that
 //! does not say enough, a function. [`Table::judge_exec`] and [`Table::judge_command`] do the rest, the same way for a line and for
-//! an exec. Everything that a row does not name is refused: an option that nobody thought of is not allowed.
+//! an exec. Everything that a row does not name is refused: an option that nobody thought of is not allowed. Rows hold on all
+//! roles of targets or on some ([`On`]), a table adds to another one that it [contains](Table), and what needs another user, or
+//! tighter limits than the session's, has a [`Confine`].
+//!
+//! All of it is constant data: nothing is built when an instance starts, which it does for each question.
 //!
 //! The crate builds for the host as well, so that rules are unit-tested without a runtime (see [`testing`]). Only what `log` and
 //! `memo` offer needs the judge.
 
 pub mod argv;
+pub mod confine;
 pub mod denial;
+pub mod elevate;
 pub mod path;
+pub mod program;
 pub mod table;
 pub mod testing;
 
 pub use argv::{Arguments, Options, Order};
+pub use confine::Confine;
 pub use denial::{Refusal, allow, deny, quote};
 pub use path::PathSet;
-pub use table::{Call, Program, Rest, Rule, Table};
+pub use program::{Asked, Call, Image, Program, Rest, Rule};
+pub use table::{On, Table};
 
 pub use abi::portcullis::policy::types::{
     AllowedForm, Children, Command, CommandKind, Confinement, Counters, Denial, Description, Exec, FileOp, FileOpKind, Forward, Line, Network, Question,

@@ -1,15 +1,9 @@
 //! sed: its script is a language in which `e` runs commands and `w` and `r` open files. Scripts of addresses, `p`, `d`, `q`, `=`
 //! and `s` with harmless flags are understood; whatever is not understood is refused.
 
-use portcullis_sdk::{Arguments, Call, Options, Program, Refusal, Rule};
+use portcullis_sdk::{Arguments, Call, Options, Program, Refusal};
 
-pub(super) const ROWS: &[Program] = &[Program {
-    names: &["sed"],
-    form: "sed -n '1,20p' FILE, sed 's/A/B/g' FILE",
-    note: "to its output only; with p, d, q, = and s alone",
-    hint: "sed -n '1,20p' FILE",
-    rule: Rule::Checked(&SED, sed),
-}];
+pub(crate) const ROWS: &[Program] = &[Program::checked(&["sed"], "sed -n '1,20p' FILE, sed 's/A/B/g' FILE", "to its output only; with p, d, q, = and s alone", &SED, sed).example("sed -n '1,20p' FILE")];
 
 const SED: Options = Options::flags("nErsuz", &["quiet", "silent", "regexp-extended", "separate", "unbuffered", "null-data", "posix", "expression=", "help", "version", "sandbox"]).valued("e").first();
 

@@ -2,15 +2,9 @@
 //!
 //! `-q` has to come first: curl otherwise reads `~/.curlrc`, and an operator who can write there could give it any option.
 
-use portcullis_sdk::{Arguments, Call, Options, Program, Refusal, Rule, quote};
+use portcullis_sdk::{Arguments, Call, Options, Program, Refusal, quote};
 
-pub(super) const ROWS: &[Program] = &[Program {
-    names: &["curl"],
-    form: "curl -q [-sSfiIvkL46] [-H HEADER] [-m SECONDS] [-w FORMAT] [-o /dev/null] http(s)://URL",
-    note: "asks; sends nothing and writes no file; -q first, so that no configuration file counts",
-    hint: "curl -q -sS http://HOST/",
-    rule: Rule::Checked(&CURL, curl),
-}];
+pub(crate) const ROWS: &[Program] = &[Program::checked(&["curl"], "curl -q [-sSfiIvkL46] [-H HEADER] [-m SECONDS] [-w FORMAT] [-o /dev/null] http(s)://URL", "asks; sends nothing and writes no file; -q first, so that no configuration file counts", &CURL, curl).example("curl -q -sS http://HOST/")];
 
 const CURL: Options = Options::flags(
     "46fgIiklLNqsSv#V",

@@ -4,21 +4,20 @@
 //! get half a line executed before the exec is refused. Its *arguments* may be computed: they are judged at the exec. Targets of
 //! `>` have to be literal or a computed path below a literal folder that is writable.
 
+use crate::programs::writable;
 use crate::{builtins, files};
-use crate::{TABLE, WRITABLE};
-use portcullis_sdk::table::may_write;
-use portcullis_sdk::{Command, CommandKind, Denial, Line, Redirect, RedirectKind, Session, Verdict, Word, WordKind, allow, path, quote};
+use portcullis_sdk::{Command, CommandKind, Denial, Line, Redirect, RedirectKind, Session, Table, Verdict, Word, WordKind, allow, path, quote};
 
 /// Judges a line.
-pub(crate) fn judge(session: &Session, line: &Line) -> Verdict {
-    match line.commands.iter().try_for_each(|command| judge_command(session, command, &line.cwd)) {
+pub(crate) fn judge(table: &Table, session: &Session, line: &Line) -> Verdict {
+    match line.commands.iter().try_for_each(|command| judge_command(table, session, command, &line.cwd)) {
         Ok(()) => allow(),
         Err(denial) => Verdict::Deny(denial),
     }
 }
 
-fn judge_command(session: &Session, command: &Command, cwd: &[u8]) -> Result<(), Denial> {
-    command.redirects.iter().try_for_each(|redirect| judge_redirect(session, redirect, cwd))?;
+fn judge_command(table: &Table, session: &Session, command: &Command, cwd: &[u8]) -> Result<(), Denial> {
+    command.redirects.iter().try_for_each(|redirect| judge_redirect(table, session, redirect, cwd))?;
     command.assignments.iter().try_for_each(|name| judge_assignment(name))?;
     let Some(name) = command.words.first() else { return Ok(()) };
     match name.kind {
@@ -27,8 +26,8 @@ fn judge_command(session: &Session, command: &Command, cwd: &[u8]) -> Result<(),
     }
     match command.kind {
         CommandKind::Function => Ok(()),
-        CommandKind::Builtin => builtins::judge(session, command, cwd),
-        CommandKind::External => TABLE.judge_command(session, command, cwd),
+        CommandKind::Builtin => builtins::judge(table, session, command, cwd),
+        CommandKind::External => table.judge_command(session, command, cwd),
     }
 }
 
@@ -52,7 +51,7 @@ pub(crate) fn judge_assignment(name: &[u8]) -> Result<(), Denial> {
     Err(denial("assignment", format!("{} changes what other programs load or start", quote(name)), ""))
 }
 
-fn judge_redirect(session: &Session, redirect: &Redirect, cwd: &[u8]) -> Result<(), Denial> {
+fn judge_redirect(table: &Table, session: &Session, redirect: &Redirect, cwd: &[u8]) -> Result<(), Denial> {
     let target = &redirect.target;
     let is_file = match redirect.kind {
         RedirectKind::Here => return Ok(()),
@@ -74,13 +73,13 @@ fn judge_redirect(session: &Session, redirect: &Redirect, cwd: &[u8]) -> Result<
         return Ok(());
     }
     let allowed = match target.kind {
-        WordKind::Literal => files::is_sink(session, &target.text, cwd),
-        WordKind::Pattern | WordKind::Dynamic => below_literal_folder(session, &target.text, cwd),
+        WordKind::Literal => files::is_sink(table, session, &target.text, cwd),
+        WordKind::Pattern | WordKind::Dynamic => below_literal_folder(table, session, &target.text, cwd),
     };
     if allowed {
         return Ok(());
     }
-    Err(denial("redirect", format!("{} is outside the home, /tmp and /u01", quote(&target.text)), "COMMAND > /tmp/FILE"))
+    Err(denial("redirect", format!("{} is outside {}", quote(&target.text), writable(table, session)), "COMMAND > /tmp/FILE"))
 }
 
 /// Whether what is computed could make the name one below `/dev/tcp`: bash opens that for both directions, whatever the redirection says.
@@ -93,12 +92,12 @@ fn may_become_a_connection(source: &[u8], cwd: &[u8]) -> bool {
 }
 
 /// `/tmp/$name`: the folder in front of what is computed. A `..` behind it makes the computed part moot, so none may follow.
-fn below_literal_folder(session: &Session, source: &[u8], cwd: &[u8]) -> bool {
+fn below_literal_folder(table: &Table, session: &Session, source: &[u8], cwd: &[u8]) -> bool {
     let computed = source.iter().position(|b| matches!(b, b'$' | b'`' | b'*' | b'?' | b'[' | b'{' | b'~' | b'"' | b'\'' | b'\\')).unwrap_or(source.len());
     let literal = source.get(..computed).unwrap_or_default();
     let folder = path::folder(literal);
     let climbs = source.windows(2).any(|pair| pair == b"..");
-    !climbs && !folder.is_empty() && may_write(session, WRITABLE, folder, cwd)
+    !climbs && !folder.is_empty() && table.may_write(session, folder, cwd)
 }
 
 /// A denial of this file's own rules.

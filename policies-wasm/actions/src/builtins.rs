@@ -1,9 +1,8 @@
 //! What bash does itself. No exec follows, so the line is the only question about it; the list holds what neither runs text
 //! that was not judged nor loads code. `trap` is the exception: what it runs later is left to the exec.
 
-use crate::TABLE;
 use crate::line::{denial, judge_assignment};
-use portcullis_sdk::{AllowedForm, Command, Denial, Session, Word, WordKind, quote};
+use portcullis_sdk::{AllowedForm, Command, Denial, Session, Table, Word, WordKind, quote};
 
 /// Built-ins that are allowed with any arguments.
 const PLAIN: &[&str] = &[
@@ -35,12 +34,12 @@ pub(crate) fn allowed() -> Vec<AllowedForm> {
         row(ASSIGNING.join(" "), "built into the shell; not for PATH, LD_*, PAGER and others that steer programs"),
         row("command NAME, builtin NAME".into(), "as NAME by itself"),
         row("exec with redirections only".into(), "built into the shell"),
-        row("FILE > and >> in the home, /tmp and /u01".into(), "redirections"),
+        row("> FILE, >> FILE".into(), "redirections into the home and the writable folders of the role"),
     ]
 }
 
 /// Judges a command that bash runs itself.
-pub(crate) fn judge(session: &Session, command: &Command, cwd: &[u8]) -> Result<(), Denial> {
+pub(crate) fn judge(table: &Table, session: &Session, command: &Command, cwd: &[u8]) -> Result<(), Denial> {
     let Some((name, arguments)) = command.words.split_first() else { return Ok(()) };
     let name = name.text.as_slice();
     let is_in = |list: &[&str]| list.iter().any(|n| n.as_bytes() == name);
@@ -54,8 +53,8 @@ pub(crate) fn judge(session: &Session, command: &Command, cwd: &[u8]) -> Result<
         return Err(denial("builtin", format!("{name}: {why}"), hint));
     }
     match name {
-        b"command" => command_builtin(session, command, cwd),
-        b"builtin" => judge(session, &without(command, 1), cwd),
+        b"command" => command_builtin(table, session, command, cwd),
+        b"builtin" => judge(table, session, &without(command, 1), cwd),
         b"exec" if arguments.is_empty() => Ok(()),
         b"exec" => Err(denial("builtin", "exec: it would replace the shell; only its redirections are allowed".into(), "")),
         b"alias" => listing(arguments, "alias: an alias hides what runs; write the command out", |text| !text.contains(&b'=')),
@@ -63,7 +62,7 @@ pub(crate) fn judge(session: &Session, command: &Command, cwd: &[u8]) -> Result<
         b"mapfile" | b"readarray" => {
             listing(arguments, "mapfile: a callback is text that was not judged", |text| !(text.starts_with(b"-") && text.contains(&b'C')))
         }
-        name => Err(denial("builtin", format!("{} is not on the list of allowed built-ins", quote(name)), TABLE.help)),
+        name => Err(denial("builtin", format!("{} is not on the list of allowed built-ins", quote(name)), table.help)),
     }
 }
 
@@ -77,7 +76,7 @@ fn assignment(word: &Word) -> Result<(), Denial> {
 }
 
 /// `command -v NAME` tells, `command NAME` runs: then NAME is judged in its place.
-fn command_builtin(session: &Session, command: &Command, cwd: &[u8]) -> Result<(), Denial> {
+fn command_builtin(table: &Table, session: &Session, command: &Command, cwd: &[u8]) -> Result<(), Denial> {
     let tells = |word: &&Word| matches!(word.text.as_slice(), b"-v" | b"-V");
     let Some(first) = command.words.get(1) else { return Ok(()) };
     if first.kind == WordKind::Literal && tells(&first) {
@@ -91,8 +90,8 @@ fn command_builtin(session: &Session, command: &Command, cwd: &[u8]) -> Result<(
             Err(denial("dynamic-name", format!("the command's name {} is not written out", quote(&name.text)), ""))
         }
         // it may be either; a name that is no built-in is a program
-        Some(name) if is_known(&name.text) => judge(session, &inner, cwd),
-        Some(_) => TABLE.judge_command(session, &inner, cwd),
+        Some(name) if is_known(&name.text) => judge(table, session, &inner, cwd),
+        Some(_) => table.judge_command(session, &inner, cwd),
     }
 }
 

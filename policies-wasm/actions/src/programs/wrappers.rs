@@ -1,21 +1,17 @@
 //! Programs that run another command. It is judged with them as far as it is known, and by its own exec in any case.
 
-use portcullis_sdk::{Options, Program, Rest, Rule};
+use portcullis_sdk::{Options, Program, Rest};
 
-pub(super) const ROWS: &[Program] = &[
-    runs(&["timeout"], "timeout 10 COMMAND", &TIMEOUT, 1),
-    runs(&["nice"], "nice COMMAND", &NICE, 0),
-    runs(&["ionice"], "ionice -c3 COMMAND", &IONICE, 0),
-    runs(&["nohup"], "nohup COMMAND", &NOHUP, 0),
-    runs(&["setsid"], "setsid COMMAND", &SETSID, 0),
-    runs(&["time"], "time COMMAND", &TIME, 0),
-    Program { rule: Rule::Runs(&XARGS, 0, Rest::Grows), ..runs(&["xargs"], "xargs COMMAND", &XARGS, 0) },
-    runs(&["watch"], "watch -x COMMAND", &WATCH, 0),
+pub(crate) const ROWS: &[Program] = &[
+    Program::runs(&["timeout"], "timeout 10 COMMAND", &TIMEOUT, 1, Rest::Complete).example("timeout 10 ls"),
+    Program::runs(&["nice"], "nice COMMAND", &NICE, 0, Rest::Complete).example("nice ls"),
+    Program::runs(&["ionice"], "ionice -c3 COMMAND", &IONICE, 0, Rest::Complete).example("ionice -c3 ls"),
+    Program::runs(&["nohup"], "nohup COMMAND", &NOHUP, 0, Rest::Complete).example("nohup ls"),
+    Program::runs(&["setsid"], "setsid COMMAND", &SETSID, 0, Rest::Complete).example("setsid ls"),
+    Program::runs(&["time"], "time COMMAND", &TIME, 0, Rest::Complete).example("time ls"),
+    Program::runs(&["xargs"], "xargs COMMAND", &XARGS, 0, Rest::Grows).example("xargs ls"),
+    Program::runs(&["watch"], "watch -x COMMAND", &WATCH, 0, Rest::Complete).example("watch -x ls"),
 ];
-
-const fn runs(names: &'static [&'static str], form: &'static str, options: &'static Options, operands: usize) -> Program {
-    Program { names, form, note: "the command is judged as if it stood alone", hint: form, rule: Rule::Runs(options, operands, Rest::Complete) }
-}
 
 const TIMEOUT: Options = Options::flags("fpv", &["foreground", "preserve-status", "verbose", "kill-after=", "signal=", "help", "version"]).valued("ks").first();
 const NICE: Options = Options::flags("", &["adjustment=", "help", "version"]).valued("n").first();

@@ -1,14 +1,9 @@
 //! find: its expression is a language, of which the tests and the printing are allowed.
 
-use portcullis_sdk::{Call, Program, Refusal, Rule, quote};
+use super::is_in;
+use portcullis_sdk::{Call, Program, Refusal, quote};
 
-pub(super) const ROWS: &[Program] = &[Program {
-    names: &["find"],
-    form: "find PATH [TESTS] [-print|-print0|-ls|-printf FORMAT|-prune|-quit]",
-    note: "searches; does not run, delete or write",
-    hint: "find PATH -name PATTERN -print",
-    rule: Rule::Custom(find),
-}];
+pub(crate) const ROWS: &[Program] = &[Program::custom(&["find"], "find PATH [TESTS] [-print|-print0|-ls|-printf FORMAT|-prune|-quit]", "searches; does not run, delete or write", find).example("find PATH -name PATTERN -print")];
 
 /// Words without a value.
 const ALONE: &[&str] = &[
@@ -49,8 +44,4 @@ fn find(call: &Call<'_>) -> Result<(), Refusal> {
 /// `-newerXY`
 fn is_newer(word: &[u8]) -> bool {
     matches!(word.strip_prefix(b"-newer"), Some([b'a' | b'B' | b'c' | b'm', b'a' | b'B' | b'c' | b'm' | b't']))
-}
-
-fn is_in(list: &[&str], word: &[u8]) -> bool {
-    list.iter().any(|known| known.as_bytes() == word)
 }
