@@ -2,7 +2,11 @@
 //!
 //! | action | contains | its rows |
 //! | --- | --- | --- |
+//! | INFRA_CPS_ONLY | - | [`cps_only`] |
 //! | INFRA_DIAG | - | [`diag`] |
+//! | INFRA_UPDATE_RESTART | INFRA_DIAG | [`update_restart`] |
+//! | INFRA_HYPERVISOR | INFRA_UPDATE_RESTART | [`hypervisor`] |
+//! | INFRA_FULL | everything but what it refuses | [`full`] |
 //!
 //! What is the same for all of them:
 //!
@@ -32,7 +36,14 @@ mod line;
 mod programs;
 mod shell;
 
+pub mod cps_only;
 pub mod diag;
+pub mod full;
+pub mod hypervisor;
+pub mod update_restart;
 
 pub use action::Action;
+pub use cps_only::INFRA_CPS_ONLY;
 pub use diag::INFRA_DIAG;
+pub use hypervisor::INFRA_HYPERVISOR;
+pub use update_restart::INFRA_UPDATE_RESTART;

@@ -12,6 +12,7 @@ pub(crate) mod logs;
 pub(crate) mod network;
 pub(crate) mod refused;
 pub(crate) mod reports;
+pub(crate) mod rootexec;
 pub(crate) mod sed;
 pub(crate) mod ssh;
 pub(crate) mod system;

@@ -20,7 +20,7 @@ use crate::{Session, path};
 /// what follows them.
 #[derive(Debug, Clone, Copy)]
 pub struct Program {
-    /// The names that it may be called by. The first stands in rules: one word of `a-z0-9-`.
+    /// The names that it may be called by. The first stands in rules, with a dash for what is none of `a-z0-9-`.
     pub names: &'static [&'static str],
     /// The names of its file where they are others; empty when they are the same.
     pub files: &'static [&'static str],

@@ -382,10 +382,15 @@ fn note(roles: &[&str], program: &Program) -> String {
 fn denied(program: &Program, refusal: Refusal) -> Denial {
     let name = program.names.first().copied().unwrap_or_default();
     let hint = refusal.hint.unwrap_or(program.example).to_owned();
-    Denial { rule: format!("{name}-{}", refusal.what), reason: format!("{name}: {}", refusal.reason), hint }
+    Denial { rule: format!("{}-{}", rule_name(name), refusal.what), reason: format!("{name}: {}", refusal.reason), hint }
 }
 
 fn refused(program: &Program, reason: &str) -> Denial {
     let name = program.names.first().copied().unwrap_or_default();
-    Denial { rule: name.to_owned(), reason: format!("{name}: {reason}"), hint: program.example.to_owned() }
+    Denial { rule: rule_name(name), reason: format!("{name}: {reason}"), hint: program.example.to_owned() }
+}
+
+/// A program's name as one word of `a-z0-9-`: `vm_maker` is `vm-maker`.
+fn rule_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' }).collect()
 }

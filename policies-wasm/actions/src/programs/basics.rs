@@ -36,7 +36,7 @@ pub(crate) const ROWS: &[Program] = &[
     Program::any(&["false"], "false", "status"),
     Program::any(&["test", "["], "test -e PATH", "status"),
     Program::any(&["expr"], "expr 1 + 1", "calculates"),
-    Program::any(&["which", "which.debianutils"], "which NAME", "finds a program").script().example("type NAME"),
+    Program::any(&["which", "which.debianutils"], "which NAME", "finds a program").script(),
     Program::checked(&["date"], "date +FORMAT", "shows the time; does not set it", &DATE, shows_time).example("date"),
     Program::checked(&["tee"], "tee FILE", "writes in the home and the writable folders", &TEE, all_writable).example("tee /tmp/FILE"),
     Program::checked(&["mkdir"], "mkdir PATH", "in the home and the writable folders", &MKDIR, all_writable).example("mkdir /tmp/NAME"),

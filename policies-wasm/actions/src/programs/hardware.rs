@@ -111,7 +111,7 @@ fn ethtool_changes(call: &Call<'_>) -> Result<(), Refusal> {
     ];
     const ALONE: &[&str] = &["-r", "--negotiate", "-p", "--identify", "-t", "--test"];
     let fine = match call.args {
-        [option, interface, settings @ ..] if is_in(SETTINGS, option) => is_name(interface) && !settings.is_empty() && settings.iter().all(|word| is_name(word)),
+        [option, interface, settings @ ..] if is_in(SETTINGS, option) => is_name(interface) && !settings.is_empty() && settings.len() % 2 == 0 && settings.iter().all(|word| is_name(word)),
         [option, interface, more @ ..] if is_in(ALONE, option) => is_name(interface) && more.len() <= 1 && more.iter().all(|word| is_name(word)),
         _ => false,
     };

@@ -9,7 +9,7 @@ use portcullis_sdk::{Arguments, Call, Children, Confine, Options, PathSet, Progr
 
 pub(crate) const ON_CPS: &[Program] = &[
     Program::checked(SOS, SOS_FORM, CPS_NOTE, &SOSREPORT, sosreport).example("sosreport --batch").script().confined(&CPS),
-    Program::options(SUNDIAG, "sundiag.sh", CPS_NOTE, &Options::NONE).files(SUNDIAG).folders(TOOLS).script().confined(&CPS),
+    Program::checked(SUNDIAG, "sundiag.sh [snapshot|osw|ilom]", CPS_NOTE, &Options::NONE, sundiag).example("sundiag.sh").folders(TOOLS).script().confined(&CPS),
 ];
 pub(crate) const ON_NODES: &[Program] = &[
     Program::checked(SOS, SOS_FORM, NODES_NOTE, &SOSREPORT, sosreport).example("sosreport --batch").script().confined(&NODES),

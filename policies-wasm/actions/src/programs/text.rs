@@ -9,7 +9,7 @@ pub(crate) const ROWS: &[Program] = &[
     Program::any(&["head"], "head -n 20 FILE", "reads files"),
     Program::any(&["tail"], "tail -f FILE", "reads files"),
     Program::any(&["grep"], "grep PATTERN FILE", "searches files"),
-    Program::any(&["egrep", "fgrep"], "egrep PATTERN FILE", "searches files").script().example("grep -E PATTERN FILE"),
+    Program::any(&["egrep", "fgrep"], "egrep PATTERN FILE", "searches files").script(),
     Program::any(&["wc"], "wc -l FILE", "counts"),
     Program::any(&["cut"], "cut -d: -f1 FILE", "columns"),
     Program::any(&["tr"], "tr a-z A-Z", "characters"),
