@@ -323,6 +323,41 @@ mod tests {
         assert!(matches!(built_in(Action::InfraCpsOnly, Role::Cell), Err(ProfileError::None(_))));
     }
 
+    /// The folders that each action works in, and how, where a node has them.
+    #[test]
+    fn folders_of_the_roles_are_shown_as_the_actions_use_them() {
+        use Access::{Execute, Read, Write};
+        let (cps, host, cell) = (Role::Cps, Role::Host, Role::Cell);
+        for (action, role, path, access) in [
+            (Action::InfraCpsOnly, cps, "/u01", Write),
+            (Action::InfraCpsOnly, cps, "/opt/oci/exacc", Write),
+            (Action::InfraCpsOnly, cps, "/var/log", Read),
+            (Action::InfraCpsOnly, cps, "/opt/oracle.cellos", Read),
+            (Action::InfraCpsOnly, cps, "/usr/local/nessus/results", Read),
+            (Action::InfraCpsOnly, cps, "/opt/nessus/var/nessus/logs", Read),
+            (Action::InfraDiag, cps, "/u01", Write),
+            (Action::InfraDiag, cps, "/opt/oci/exacc/exacloud/log", Read),
+            (Action::InfraDiag, cps, "/opt/oracle.cellos", Execute),
+            (Action::InfraDiag, host, "/opt/oracle", Execute),
+            (Action::InfraDiag, cell, "/opt/oracle.SupportTools", Execute),
+            (Action::InfraUpdateRestart, cps, "/u01", Write),
+            (Action::InfraHypervisor, cps, "/u01", Write),
+            (Action::InfraHypervisor, host, "/home/dbmadmin", Write),
+            (Action::InfraHypervisor, cell, "/home/celladmin", Write),
+        ] {
+            let profile = built_in(action, role).unwrap();
+            assert_eq!(profile.views.iter().find(|view| view.path == Path::new(path)).map(|view| view.access), Some(access), "{action}.{role}: {path}");
+        }
+        // no way on: not even a network to try it with
+        assert_eq!(built_in(Action::InfraCpsOnly, cps).unwrap().network, Network::None);
+        for action in Action::ALL {
+            for role in [cps, host, cell] {
+                let is_there = action != Action::InfraCpsOnly || role == cps;
+                assert_eq!(built_in(action, role).is_ok(), is_there, "{action}.{role}");
+            }
+        }
+    }
+
     #[test]
     fn what_is_set_later_wins() {
         let profile = of("include = ['base']\nproc = 'host'\n[[view]]\npath = '/usr//'\naccess = 'execute'\n[limits]\nprocesses = 9").unwrap();

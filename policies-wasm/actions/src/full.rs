@@ -30,7 +30,7 @@ pub const ROOT: Confine = Confine::as_user("root").capabilities(&[
 ]);
 
 /// What is refused: programs, words of which one has to be there (none: always), and why.
-const REFUSED: &[(&[&str], &[&str], &str)] = &[
+pub const REFUSED: &[(&[&str], &[&str], &str)] = &[
     (&["systemd-run", "at", "batch", "atd", "machinectl", "systemd-nspawn", "crond", "anacron", "incrontab", "systemd-cron"], &[], "what it starts would not belong to the session"),
     (&["nsenter", "unshare", "setns", "chroot", "pivot_root", "switch_root", "bwrap", "runc", "crun", "containerd", "ctr", "nerdctl", "crictl", "kubectl", "lxc-attach", "lxc-execute"], &[], "it would leave the jail"),
     (&["insmod", "modprobe", "rmmod", "kexec", "kmod", "bpftool", "bpftrace", "dkms"], &[], "it would change the kernel that holds the jail"),

@@ -36,6 +36,8 @@ const ALL: &str = "every command but those that read or write a file of one's ch
 /// What the tools write, and nobody else.
 pub(crate) const TOOLS_WRITE: PathSet = PathSet(&["/var", "/opt/oracle"]);
 const MANAGES: Confine = ROOT.writes(&[PathSet::SINKS, TOOLS_WRITE]).children(Children::Trusted).network(Reach::Session).executes(&[PathSet::PROGRAMS, PathSet(&["/opt/oracle"])]).capabilities(&["CAP_DAC_OVERRIDE", "CAP_SETGID", "CAP_SETUID", "CAP_SYS_RAWIO"]);
+/// Tools that make and move machines write their administrator's home as well.
+const MACHINES: Confine = MANAGES.writes(&[PathSet::SINKS, TOOLS_WRITE, PathSet(&["/home/dbmadmin"])]);
 
 /// Which image is installed.
 pub(crate) const IMAGE: &[Program] = &[
@@ -61,8 +63,8 @@ pub(crate) const HOST_TOOLS: &[Program] = &[
     .example("vm_maker --list-domains")
     .folders(TOOLS)
     .script()
-    .confined(&MANAGES),
-    Program::custom(&["ops_console.sh"], "ops_console.sh", "its menu, with a terminal", ops_console).folders(TOOLS).script().confined(&MANAGES),
+    .confined(&MACHINES),
+    Program::custom(&["ops_console.sh"], "ops_console.sh", "its menu, with a terminal", ops_console).folders(TOOLS).script().confined(&MACHINES),
 ];
 
 /// The command of `-e`, in lower case.

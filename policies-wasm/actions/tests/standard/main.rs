@@ -5,3 +5,4 @@ mod confinement;
 mod corpus;
 mod described;
 mod diag_on_cps;
+mod manual;
