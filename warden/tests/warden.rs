@@ -5,13 +5,14 @@
 #[cfg(test)]
 mod stage;
 
+use portcullis_model::grant::Grant;
 use portcullis_model::id::GrantId;
 use portcullis_model::session::{ExitStatus, Purpose};
 use portcullis_model::wire::PROTOCOL;
 use portcullis_model::wire::warden::{FromWarden, OpenSession, ToWarden};
 use stage::{Stage, grant, revocation, signed_by, stranger};
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 
 fn open(grant: GrantId, fingerprint: &str) -> ToWarden {
     let open = OpenSession {
@@ -41,7 +42,7 @@ fn it_greets_keeps_what_is_signed_and_refuses_the_rest() {
     gateway.say(&ToWarden::Hello { protocol: PROTOCOL });
     match gateway.hear() {
         Some(FromWarden::Hello { protocol: PROTOCOL, target, layers, grants, .. }) => {
-            assert_eq!((target.as_str(), grants.len()), ("node1", 0));
+            assert_eq!((target.as_str(), grants), ("node1", 0));
             assert!(!layers.is_empty());
         }
         other => panic!("{other:?}"),
@@ -99,6 +100,26 @@ fn grants_are_told_again_after_a_restart() {
     let warden = stage.start();
     let mut gateway = warden.connect();
     assert_eq!(gateway.greet(), 1);
+}
+
+#[test]
+fn a_thousand_grants_are_told_to_each_gateway() {
+    let Some(stage) = Stage::new() else { return };
+    // as an earlier warden has kept them
+    let folder = stage.path("state/grants");
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).unwrap();
+    for n in 0..1000_u16 {
+        let [high, low] = n.to_le_bytes();
+        let id = GrantId::from_entropy([high, low, 0, 0, 0, 0, 0, 0, 0, 1]);
+        let signed = signed_by(&stage::controller(), &Grant { id: id.clone(), ..grant(1) });
+        fs::write(folder.join(format!("{id}.json")), serde_json::to_vec(&signed).unwrap()).unwrap();
+    }
+    let warden = stage.start();
+    let mut gateway = warden.connect();
+    assert_eq!(gateway.greet(), 1000);
+    // and it goes on as with few
+    gateway.say(&ToWarden::Install { ticket: 1, grant: signed_by(&stage::controller(), &grant(2)) });
+    assert!(matches!(gateway.hear(), Some(FromWarden::Installed { ticket: 1 })));
 }
 
 #[test]

@@ -226,6 +226,8 @@ enum DialError {
     Protocol(u32),
     #[error("it did not greet")]
     Silent,
+    #[error("it did not tell its grants")]
+    Grants,
 }
 
 async fn dial(path: &Path) -> Result<(PacketSocket, Box<About>), DialError> {
@@ -235,9 +237,25 @@ async fn dial(path: &Path) -> Result<(PacketSocket, Box<About>), DialError> {
     let greeting = tokio::time::timeout(Duration::from_secs(10), socket.receive(&mut buffer)).await.map_err(|_| DialError::Silent)??;
     match greeting {
         Some((FromWarden::Hello { protocol, .. }, _)) if protocol != PROTOCOL => Err(DialError::Protocol(protocol)),
-        Some((FromWarden::Hello { target, role, layers, grants, .. }, _)) => Ok((socket, Box::new(About { target, role, layers, grants }))),
+        Some((FromWarden::Hello { target, role, layers, grants, .. }, _)) => {
+            let kept = kept_grants(&socket, &mut buffer, usize::try_from(grants).unwrap_or(usize::MAX));
+            let grants = tokio::time::timeout(Duration::from_secs(10), kept).await.map_err(|_| DialError::Grants)??;
+            Ok((socket, Box::new(About { target, role, layers, grants })))
+        }
         _ => Err(DialError::Silent),
     }
+}
+
+/// Hears the grants that the warden keeps, page by page, until there are as many as it has said.
+async fn kept_grants(socket: &PacketSocket, buffer: &mut Buffer, announced: usize) -> Result<Vec<SignedGrant>, DialError> {
+    let mut grants = Vec::new();
+    while grants.len() < announced {
+        match socket.receive(buffer).await? {
+            Some((FromWarden::Kept(page), _)) if !page.is_empty() && page.len() <= announced - grants.len() => grants.extend(page),
+            _ => return Err(DialError::Grants),
+        }
+    }
+    Ok(grants)
 }
 
 /// How a conversation ended without a fault.
@@ -290,7 +308,7 @@ fn number(question: Question, ticket: u64, pending: &mut HashMap<u64, Pending>) 
 
 fn hear(message: FromWarden, descriptor: Option<OwnedFd>, pending: &mut HashMap<u64, Pending>) -> Option<Event> {
     match message {
-        FromWarden::Hello { .. } => None,
+        FromWarden::Hello { .. } | FromWarden::Kept(_) => None,
         FromWarden::Installed { ticket } => {
             if let Some(Pending::Install(reply)) = pending.remove(&ticket) {
                 let _ = reply.send(Ok(()));

@@ -165,7 +165,7 @@ fn serve_gateway(socket: &OwnedFd, keeper: fn(OpenSession, OwnedFd)) {
     while let Some(message) = receive::<ToWarden>(socket) {
         match message {
             ToWarden::Hello { .. } => {
-                send(socket, &FromWarden::Hello { protocol: PROTOCOL, target: "node1".into(), role: Role::Cps, layers: vec![], grants: vec![] });
+                send(socket, &FromWarden::Hello { protocol: PROTOCOL, target: "node1".into(), role: Role::Cps, layers: vec![], grants: 0 });
             }
             ToWarden::Open { ticket, open } => {
                 number += 1;

@@ -85,9 +85,11 @@ pub enum FromWarden {
         role: Role,
         /// the layers of enforcement, tried at start
         layers: Vec<Layer>,
-        /// the grants that it keeps, as the controller signed them
-        grants: Vec<SignedGrant>,
+        /// how many grants it keeps; they follow at once, in [`FromWarden::Kept`]
+        grants: u32,
     },
+    /// Some of the grants that it keeps, at least one, as the controller signed them; as many of these messages as it takes.
+    Kept(Vec<SignedGrant>),
     /// The grant is kept.
     Installed {
         /// the gateway's number

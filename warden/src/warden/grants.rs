@@ -19,8 +19,11 @@ use std::path::Path;
 
 /// How long after its grant's end a revocation is forgotten: the wall clock may have been wrong.
 const REVOCATION_KEPT_MS: u64 = 7 * 24 * 3600 * 1000;
-/// Most bytes of all grants together: they are told to the gateway in one packet.
-const GRANTS_BYTES_MAX: usize = packet::PACKET_MAX - 8 * 1024;
+/// Most bytes of all grants together, some thousands: they are told to a gateway that has just connected, and wait in memory
+/// until it has taken them.
+const GRANTS_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most bytes of the grants in one packet to the gateway; the rest is for what is around them.
+const PAGE_BYTES_MAX: usize = packet::PACKET_MAX - 1024;
 
 /// Why a grant is not kept, not used, or not revoked.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +138,7 @@ impl Grants {
             return if kept.signed == signed { Ok(id) } else { Err(GrantsError::Differs(id)) };
         }
         let all: usize = self.kept.values().map(|k| k.bytes).sum();
-        if all + checked.bytes > GRANTS_BYTES_MAX {
+        if checked.bytes > PAGE_BYTES_MAX || all + checked.bytes > GRANTS_BYTES_MAX {
             return Err(GrantsError::Full);
         }
         self.grant_files.put(id.as_str(), &signed)?;
@@ -208,9 +211,22 @@ impl Grants {
         Ok(())
     }
 
-    /// All grants that are kept and not revoked, as the controller signed them.
-    pub(crate) fn all(&self) -> Vec<SignedGrant> {
-        self.kept.iter().filter(|(id, _)| !self.revoked.contains_key(id)).map(|(_, kept)| kept.signed.clone()).collect()
+    /// All grants that are kept and not revoked, as the controller signed them, in pages that each fit a packet.
+    pub(crate) fn pages(&self) -> Vec<Vec<SignedGrant>> {
+        let mut pages = Vec::new();
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        for (_, kept) in self.kept.iter().filter(|(id, _)| !self.revoked.contains_key(id)) {
+            if bytes + kept.bytes > PAGE_BYTES_MAX && !page.is_empty() {
+                pages.push(std::mem::take(&mut page));
+                bytes = 0;
+            }
+            page.push(kept.signed.clone());
+            bytes += kept.bytes;
+        }
+        if !page.is_empty() {
+            pages.push(page);
+        }
+        pages
     }
 
     /// Forgets what has ended.

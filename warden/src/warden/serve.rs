@@ -40,9 +40,13 @@ impl Warden {
 
     fn greet(&mut self) {
         let (target, role, layers) = (self.settings.target.clone(), self.settings.role, self.layers.clone());
-        let grants = self.grants.all();
-        tracing::info!(grants = grants.len(), "the gateway is connected");
-        self.say(&FromWarden::Hello { protocol: PROTOCOL, target, role, layers, grants });
+        let pages = self.grants.pages();
+        let grants = pages.iter().map(Vec::len).sum::<usize>();
+        tracing::info!(grants, "the gateway is connected");
+        self.say(&FromWarden::Hello { protocol: PROTOCOL, target, role, layers, grants: u32::try_from(grants).unwrap_or(u32::MAX) });
+        for page in pages {
+            self.say(&FromWarden::Kept(page));
+        }
     }
 
     fn want(&mut self, message: ToWarden) {

@@ -317,7 +317,16 @@ impl Gateway {
     pub(crate) fn greet(&mut self) -> usize {
         self.say(&ToWarden::Hello { protocol: PROTOCOL });
         match self.hear() {
-            Some(FromWarden::Hello { grants, .. }) => grants.len(),
+            Some(FromWarden::Hello { grants, .. }) => {
+                let mut told = 0;
+                while told < grants as usize {
+                    match self.hear() {
+                        Some(FromWarden::Kept(page)) => told += page.len(),
+                        other => panic!("{other:?}"),
+                    }
+                }
+                told
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -3,6 +3,7 @@ use ed25519_dalek::SigningKey;
 use portcullis_model::account::{AccountName, AccountUid};
 use portcullis_model::action::{Action, Role};
 use portcullis_model::id::RequestId;
+use portcullis_model::wire::warden::FromWarden;
 use std::fs;
 
 const NOW: UnixMs = UnixMs(1_000_000);
@@ -56,7 +57,7 @@ fn only_what_the_controller_signed_for_this_node_is_kept() {
     assert!(matches!(grants.install(ended, NOW), Err(GrantsError::Ended(_))));
     let no_key = signed(&Grant { public_key: "ssh-ed25519 AAAA".into(), ..grant(1) });
     assert!(matches!(grants.install(no_key, NOW), Err(GrantsError::Key(_))));
-    assert!(grants.all().is_empty());
+    assert!(grants.pages().is_empty());
     assert_eq!(grants.install(signed(&grant(1)), NOW).unwrap(), grant(1).id);
     assert_eq!(grants.install(signed(&grant(1)), NOW).unwrap(), grant(1).id, "repeated");
     let other = signed(&Grant { not_after: NOW.plus(9999), ..grant(1) });
@@ -84,7 +85,7 @@ fn a_restart_keeps_grants_and_revocations() {
     grants.install(signed(&grant(2)), NOW).unwrap();
     grants.revoke(revocation(&grant(2))).unwrap();
     let mut grants = load(folder.path(), NOW);
-    assert_eq!(grants.all(), [signed(&grant(1))]);
+    assert_eq!(grants.pages(), [[signed(&grant(1))]]);
     assert!(matches!(grants.usable(&grant(2).id, PRINT, NOW), Err(GrantsError::Revoked(_))));
     assert!(matches!(grants.install(signed(&grant(2)), NOW), Err(GrantsError::Revoked(_))), "a gateway that presents it again");
 }
@@ -155,10 +156,34 @@ fn receipts_are_given_again() {
 }
 
 #[test]
-fn more_grants_than_one_packet_tells_are_refused() {
+fn thousands_of_grants_are_told_in_pages_and_more_than_memory_is_for_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut grants = load(folder.path(), NOW);
-    let full = (0..=255).find_map(|n| grants.install(signed(&grant(n)), NOW).err());
-    assert!(matches!(full, Some(GrantsError::Full)));
-    assert!(packet::encode(&grants.all()).unwrap().len() < packet::PACKET_MAX);
+    let numbered = |n: u16| {
+        let [high, low] = n.to_le_bytes();
+        signed(&Grant { id: GrantId::from_entropy([high, low, 0, 0, 0, 0, 0, 0, 0, 1]), ..grant(1) })
+    };
+    // not on the disk, which takes its time for each
+    let mut bytes = 0;
+    for n in 0..u16::MAX {
+        let kept = grants.check(&numbered(n), NOW).unwrap();
+        bytes += kept.bytes;
+        if bytes > GRANTS_BYTES_MAX {
+            break;
+        }
+        grants.kept.insert(kept.grant.id.clone(), kept);
+    }
+    assert!(grants.kept.len() > 4000, "{}", grants.kept.len());
+    assert!(matches!(grants.install(signed(&grant(2)), NOW), Err(GrantsError::Full)));
+    let pages = grants.pages();
+    assert_eq!(pages.iter().map(Vec::len).sum::<usize>(), grants.kept.len());
+    for page in pages {
+        assert!(!page.is_empty() && packet::encode(&FromWarden::Kept(page)).is_ok());
+    }
+}
+
+#[test]
+fn no_page_is_told_of_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(load(folder.path(), NOW).pages().is_empty());
 }
