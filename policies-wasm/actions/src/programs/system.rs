@@ -38,7 +38,7 @@ const DMESG: Options = Options::flags(
 )
 .valued("fls");
 
-const LSPCI: Options = Options::flags("bDkmnPqtvx", &["help", "version"]).valued("ds");
+const LSPCI: Options = Options::flags("bDkmnPtvx", &["help", "version"]).valued("ds");
 
 /// `-e` starts a program; every letter of a group is one by itself.
 fn pidstat(call: &Call<'_>) -> Result<(), Refusal> {

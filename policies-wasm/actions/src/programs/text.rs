@@ -26,7 +26,7 @@ pub(crate) const ROWS: &[Program] = &[
     Program::options(&["diff"], "diff -u FILE FILE", "compares; without -l, which starts pr", &DIFF).example("diff -u FILE FILE"),
     Program::any(&["od"], "od -c FILE", "shows bytes"),
     Program::any(&["hexdump", "hd"], "hexdump -C FILE", "shows bytes"),
-    Program::any(&["strings", "x86_64-linux-gnu-strings", "aarch64-linux-gnu-strings"], "strings FILE", "shows texts in a binary"),
+    Program::checked(&["strings", "x86_64-linux-gnu-strings", "aarch64-linux-gnu-strings"], "strings FILE", "shows texts in a binary; no options from a file (@FILE)", &STRINGS, no_response_file),
     Program::any(&["base64"], "base64 FILE", "encodes"),
     Program::any(&["cksum"], "cksum FILE", "checksum"),
     Program::any(&["md5sum"], "md5sum FILE", "checksum"),
@@ -47,6 +47,13 @@ pub(crate) const ROWS: &[Program] = &[
     Program::checked(&["xz"], "xz -dc FILE", "unpacks to its output; tests, lists", &GZIP, one_mode_to_output),
     Program::any(&["zcat"], "zcat FILE", "unpacks to its output").script(),
 ];
+
+const STRINGS: Options = Options::flags("afow", &["all", "bytes=", "encoding=", "help", "include-all-whitespace", "print-file-name", "radix=", "version"]).valued("ent");
+
+/// A word that begins with an at sign is replaced by what that file holds, as options.
+fn no_response_file(call: &Call<'_>, _: &Arguments<'_>) -> Result<(), Refusal> {
+    if call.args.iter().any(|word| word.starts_with(b"@")) { Err(Refusal::new("file", "options would be read from a file").hint("strings ./@FILE")) } else { Ok(()) }
+}
 
 const DIFF: Options = Options::flags(
     "abBcdeiNpqrstTuwyZE",

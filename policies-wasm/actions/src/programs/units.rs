@@ -19,7 +19,7 @@ pub(crate) const LOOKS_AS_ROOT: &[Program] =
 pub(crate) const RESTARTS: &[Program] = &[Program::checked(
     &["systemctl"],
     "systemctl start|stop|restart|reload|try-restart|reload-or-restart|reset-failed UNIT..., systemctl daemon-reload",
-    "services, sockets and timers by name, but for those that guard and record",
+    "services, sockets and timers by name, but for those that guard and record, open a shell or end the node",
     &SYSTEMCTL_CHANGES,
     changes,
 )
@@ -93,8 +93,12 @@ fn crontab(_: &Call<'_>, arguments: &Arguments<'_>) -> Result<(), Refusal> {
 }
 
 const SYSTEMCTL_CHANGES: Options = Options::flags("q", &["no-ask-password", "no-block", "no-pager", "no-warn", "quiet", "system", "wait"]);
-/// What guards, records and tells the time of it: by the beginning of their names, because instances and helpers have longer ones.
-const GUARDS: &[&str] = &["portcullis", "auditd", "systemd-journald", "systemd-journal-", "rsyslog", "syslog", "systemd-logind", "dbus"];
+/// What guards and records, what opens a shell or another mode, and what ends the node: by the beginning of their names, because
+/// instances and helpers have longer ones.
+const HELD: &[&str] = &[
+    "portcullis", "audit", "systemd-journald", "systemd-journal-", "rsyslog", "syslog", "systemd-logind", "dbus", "debug-shell", "rescue", "emergency", "initrd", "user@", "systemd-poweroff", "systemd-halt",
+    "systemd-kexec", "systemd-exit", "systemd-soft-reboot", "systemd-reboot", "systemd-suspend", "systemd-hibernate", "systemd-hybrid", "systemd-nspawn", "systemd-ask-password", "systemd-sysext", "systemd-confext",
+];
 
 fn changes(_: &Call<'_>, arguments: &Arguments<'_>) -> Result<(), Refusal> {
     const VERBS: &[&str] = &["start", "stop", "restart", "reload", "try-restart", "reload-or-restart", "try-reload-or-restart", "condrestart", "reset-failed"];
@@ -119,7 +123,7 @@ fn is_ordinary(unit: &[u8]) -> bool {
     let known = [&b"service"[..], b"socket", b"timer", b"path", b"mount", b"target", b"slice", b"scope", b"device", b"swap", b"automount"];
     // a name may have a dot that begins no kind: org.example-x is org.example-x.service
     let fine = matches!(kind, b"service" | b"socket" | b"timer") || !known.contains(&kind);
-    fine && is_name(unit) && !GUARDS.iter().any(|guard| unit.starts_with(guard.as_bytes()))
+    fine && is_name(unit) && !HELD.iter().any(|held| unit.starts_with(held.as_bytes()))
 }
 
 fn shutdown(_: &Call<'_>, arguments: &Arguments<'_>) -> Result<(), Refusal> {
