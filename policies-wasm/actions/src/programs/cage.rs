@@ -9,7 +9,7 @@
 //! the named files alone.
 
 use super::{Depth, in_sets};
-use crate::confine::{LOGS, OWN, root_copies, root_reads, root_writes};
+use crate::confine::{OWN, root_copies, root_reads, root_writes};
 use portcullis_sdk::{Arguments, Call, Confine, Options, PathSet, Program, Refusal, path, quote};
 
 macro_rules! rows {
@@ -45,7 +45,7 @@ const CPS_ONLY: PathSet = PathSet(&["/u01", "/opt/oci/exacc"]);
 const CPS_LOOK: PathSet = PathSet(&["/var/log", "/opt/oracle.cellos", "/usr/local/nessus/results", "/opt/nessus/var/nessus/logs"]);
 const EXACLOUD_LOGS: PathSet = PathSet(&["/opt/oci/exacc/exacloud/log"]);
 const U01: PathSet = PathSet(&["/u01"]);
-const NODES: PathSet = PathSet(&[LOGS.0[0], "/opt/oracle"]);
+const NODES: PathSet = PathSet(&["/var/log", "/opt/oracle"]);
 const ETC: PathSet = PathSet(&["/etc"]);
 /// What the command names.
 const NAMED: PathSet = PathSet(&[PathSet::OPERANDS]);
