@@ -33,7 +33,7 @@ use crate::{AllowedForm, Command, Confinement, Denial, Exec, Session, Verdict, W
 
 /// How many commands may be wrapped in each other.
 const WRAPPERS: u8 = 4;
-/// How many tables may contain each other.
+/// How many tables may contain each other; what is deeper is not there.
 const LAYERS: usize = 8;
 
 /// Things that hold on targets of some roles.
@@ -104,12 +104,12 @@ impl Table {
     }
 
     /// The folders that a session on `role` writes, beside the account's home.
-    pub fn writable_on(&self, role: &str) -> impl Iterator<Item = &'static str> {
+    pub fn writable_on<'a>(&'a self, role: &'a str) -> impl Iterator<Item = &'static str> + 'a {
         self.layers().flat_map(|table| table.writable).filter(move |group| group.holds(role)).flat_map(|group| group.these.iter().copied())
     }
 
     /// The users that a session on `role` may become.
-    pub fn accounts_on(&self, role: &str) -> impl Iterator<Item = &'static Confine> {
+    pub fn accounts_on<'a>(&'a self, role: &'a str) -> impl Iterator<Item = &'static Confine> + 'a {
         self.layers().flat_map(|table| table.accounts).filter(move |group| group.holds(role)).flat_map(|group| group.these)
     }
 
@@ -123,17 +123,17 @@ impl Table {
     }
 
     /// The tables from the innermost to this one.
-    fn layers(&self) -> impl Iterator<Item = Layer> {
+    fn layers(&self) -> impl Iterator<Item = &Table> {
         let mut layers = [None; LAYERS];
-        let mut next = Some(Layer { programs: self.programs, writable: self.writable, accounts: self.accounts, contains: self.contains });
+        let mut next = Some(self);
         for place in layers.iter_mut().rev() {
             *place = next;
-            next = next.and_then(|layer| layer.contains).map(|table| Layer { programs: table.programs, writable: table.writable, accounts: table.accounts, contains: table.contains });
+            next = next.and_then(|table| table.contains);
         }
         layers.into_iter().flatten()
     }
 
-    fn rows_on(&self, role: &str) -> impl Iterator<Item = &'static Program> {
+    fn rows_on<'a>(&'a self, role: &'a str) -> impl Iterator<Item = &'static Program> + 'a {
         self.layers().flat_map(|table| table.programs).filter(move |group| group.holds(role)).flat_map(|group| group.these)
     }
 
@@ -334,15 +334,6 @@ impl Table {
         };
         Denial { rule: rule.to_owned(), reason, hint: self.help.to_owned() }
     }
-}
-
-/// What a table adds to the ones that it contains.
-#[derive(Clone, Copy)]
-struct Layer {
-    programs: &'static [On<Program>],
-    writable: &'static [On<&'static str>],
-    accounts: &'static [On<Confine>],
-    contains: Option<&'static Table>,
 }
 
 /// Why a row does not allow an exec of its file.
