@@ -1,8 +1,8 @@
 //! Tools of an Exadata rack: the management command lines, and what tells the image.
 //!
 //! `dbmcli` and `cellcli` are scripts that start a Java program, so their children are not asked about. A command is given with
-//! `-e` as one; at the prompt nobody judges what is typed, so it needs INFRA_UPDATE_RESTART, where any command is allowed, and
-//! the path sets of the row.
+//! `-e` as one. There is no prompt: nobody would judge what is typed there, and root's `spool` writes any file of the row's path
+//! sets.
 
 use super::{is_form, is_name};
 use crate::confine::{ROOT, WITH_HELPERS};
@@ -28,14 +28,14 @@ pub(crate) const CELLCLI_LOOKS: &[Program] = &[Program::custom(&["cellcli"], "ce
     .script()
     .confined(&WITH_HELPERS)];
 /// dbmcli, all of it, writing in the tools' own folders only.
-pub(crate) const DBMCLI_ALL: &[Program] = &[Program::custom(&["dbmcli"], "dbmcli [-n|-m|-x|-v] [-e COMMAND]", ALL, all).example("dbmcli -e alter dbserver shutdown services ms").folders(DBMCLI).script().confined(&MANAGES)];
+pub(crate) const DBMCLI_ALL: &[Program] = &[Program::custom(&["dbmcli"], "dbmcli [-n|-m|-x|-v] -e COMMAND", ALL, all).example("dbmcli -e alter dbserver shutdown services ms").folders(DBMCLI).script().confined(&MANAGES)];
 /// cellcli, all of it, writing in the tools' own folders only.
-pub(crate) const CELLCLI_ALL: &[Program] = &[Program::custom(&["cellcli"], "cellcli [-n|-m|-x|-v] [-e COMMAND]", ALL, all).example("cellcli -e alter celldisk all").folders(CELLCLI).script().confined(&MANAGES)];
+pub(crate) const CELLCLI_ALL: &[Program] = &[Program::custom(&["cellcli"], "cellcli [-n|-m|-x|-v] -e COMMAND", ALL, all).example("cellcli -e alter celldisk all").folders(CELLCLI).script().confined(&MANAGES)];
 const ALL: &str = "every command but those that read or write a file of one's choice; writes in /var and /opt/oracle only";
 
 /// What the tools write, and nobody else.
 pub(crate) const TOOLS_WRITE: PathSet = PathSet(&["/var", "/opt/oracle"]);
-const MANAGES: Confine = ROOT.writes(&[PathSet::SINKS, TOOLS_WRITE]).children(Children::Trusted).network(Reach::Session).executes(&[PathSet::PROGRAMS, PathSet(&["/opt/oracle"])]).capabilities(&["CAP_DAC_OVERRIDE", "CAP_SETGID", "CAP_SETUID", "CAP_SYS_RAWIO"]);
+const MANAGES: Confine = ROOT.writes(&[PathSet::SINKS, TOOLS_WRITE]).children(Children::Trusted).network(Reach::Session).executes(&[PathSet::PROGRAMS, PathSet(&["/opt/oracle"])]).capabilities(&["CAP_DAC_OVERRIDE", "CAP_SETGID", "CAP_SETUID"]);
 /// Tools that make and move machines write their administrator's home as well.
 const MACHINES: Confine = MANAGES.writes(&[PathSet::SINKS, TOOLS_WRITE, PathSet(&["/home/dbmadmin"])]);
 
@@ -64,7 +64,7 @@ pub(crate) const HOST_TOOLS: &[Program] = &[
     .folders(TOOLS)
     .script()
     .confined(&MACHINES),
-    Program::custom(&["ops_console.sh"], "ops_console.sh", "its menu, with a terminal", ops_console).folders(TOOLS).script().confined(&MACHINES),
+    Program::custom(&["ops_console.sh"], "ops_console.sh", "its menu, with a terminal; what it starts is judged", ops_console).folders(TOOLS).script(),
 ];
 
 /// The command of `-e`, in lower case.
@@ -94,10 +94,9 @@ fn looks(call: &Call<'_>) -> Result<(), Refusal> {
 fn all(call: &Call<'_>) -> Result<(), Refusal> {
     let options = call.args.iter().take_while(|word| matches!(**word, b"-n" | b"-m" | b"-x" | b"-v" | b"-vv")).count();
     let rest = Call { args: call.args.get(options..).unwrap_or_default(), ..*call };
-    if rest.args.is_empty() {
-        return if call.terminal { Ok(()) } else { Err(Refusal::new("terminal", "its prompt needs a terminal; a command is given with -e")) };
-    }
-    let Some(text) = command(&rest) else { return Err(Refusal::new("option", "of the options -n, -m, -x, -v and -e with a command are allowed")) };
+    let Some(text) = command(&rest) else {
+        return Err(Refusal::new("option", "-e with one command is needed, after -n, -m, -x and -v if any: what its prompt is given cannot be judged"));
+    };
     if matches!(verb(&text), b"spool" | b"start" | b"set" | b"import" | b"export") || !is_one(&text) {
         return Err(Refusal::new("subcommand", "it would read or write a file, or be more than one command"));
     }

@@ -23,7 +23,7 @@ pub(crate) const ALL: &[Program] = &[
         .example("xentop -b -i 1")
         .confined(&XEN),
 ];
-const XEN: Confine = ROOT.capabilities(&["CAP_IPC_LOCK", "CAP_SYS_ADMIN"]);
+const XEN: Confine = ROOT.capabilities(&["CAP_IPC_LOCK"]);
 
 const VIRSH: &[&str] = &[
     "autostart", "blkdeviotune", "blkiotune", "blockstats", "capabilities", "cpu-stats", "cpu-baseline", "destroy", "domblkerror", "domblkinfo", "domblklist", "domblkstat", "domcapabilities", "domcontrol", "domdisplay",
