@@ -48,9 +48,6 @@ pub(crate) fn verdict(answer: types::Verdict) -> Result<Verdict, InvalidAnswer> 
 /// A description, checked.
 pub(crate) fn description(answer: types::Description) -> Result<Description, InvalidAnswer> {
     let types::Description { name, version, action, roles, pure, allowed } = answer;
-    if roles.is_empty() {
-        return Err(invalid("roles", "is empty"));
-    }
     if allowed.len() > 512 {
         return Err(invalid("allowed", "has too many entries"));
     }

@@ -111,6 +111,8 @@ fn config(limits: &Limits) -> Config {
     let mut config = Config::new();
     config
         .strategy(wasmtime::Strategy::Cranelift)
+        // one module on the thread that wants it: no thread is started for it, and a thread that gives way to others does so here too
+        .parallel_compilation(false)
         .epoch_interruption(true)
         .max_wasm_stack(limits.stack)
         .memory_reservation(limits.memory as u64)

@@ -10,7 +10,8 @@
 //! * [`Module`] is one loaded component. Every question runs in a fresh instance, which is dropped with its answer: nothing of one
 //!   question, or one session, is there for the next but what a module put into the session's [`Sitting`].
 //! * [`Modules`] is a folder of them, one for an action and a role.
-//! * [`server`] answers the keepers of a node on a local socket; [`confine`] takes from the process what answering does not need.
+//! * [`server`] answers the keepers of a node on a local socket, and hears from the warden which modules are to; [`confine`] takes
+//!   from the process what that does not need.
 //!
 //! What is not a well-formed answer in time is a [`Fault`]; whoever asked makes a denial of it.
 //!
@@ -20,21 +21,32 @@
 
 mod abi;
 mod answer;
+mod beside;
 mod confine;
 mod evaluator;
 mod fault;
 mod host;
+mod library;
 mod limits;
 mod module;
 mod modules;
+mod posts;
 pub mod server;
 mod ticker;
+mod trial;
 mod world;
 
-pub use confine::{ConfineError, confine};
+pub use confine::{ConfineError, confine, confine_answering};
 pub use evaluator::{EngineError, Evaluator};
 pub use fault::Fault;
 pub use limits::Limits;
 pub use module::{LoadError, Module, Sitting};
 pub use modules::{FolderError, Modules};
 pub use world::{ABI, AbiVersion, WorldError};
+
+/// Gives way to everybody else from now on: for a thread whose work nobody waits for.
+fn background() {
+    if let Err(error) = rustix::process::nice(19) {
+        tracing::warn!(%error, "a thread does not give way to others");
+    }
+}

@@ -6,6 +6,7 @@ use crate::evaluator::Evaluator;
 use crate::fault::Fault;
 use crate::host::{Memo, State};
 use crate::world::{self, ABI, AbiVersion, WorldError};
+use portcullis_model::action::{Action, Role};
 use portcullis_model::bytes::printable;
 use portcullis_model::id::PolicyDigest;
 use portcullis_model::session::SessionFacts;
@@ -114,6 +115,18 @@ impl Module {
     #[must_use]
     pub fn roles(&self) -> &[String] {
         &self.roles
+    }
+
+    /// Whether it says itself that it is for this action on targets of this role.
+    #[must_use]
+    pub fn is_for(&self, action: Action, role: Role) -> bool {
+        self.action == action.name() && self.roles.iter().any(|name| name == role.name())
+    }
+
+    /// Whether it is for no role at all: such a module withdraws its action where it is put in force.
+    #[must_use]
+    pub fn is_withdrawal(&self) -> bool {
+        self.roles.is_empty()
     }
 
     /// Asks one question, in a fresh instance. What the module remembers is kept in the sitting when it answers, and only then.

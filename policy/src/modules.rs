@@ -58,7 +58,7 @@ impl Modules {
             let bytes = read(&path, evaluator.limits().component).map_err(|error| FolderError::File(path.clone(), error))?;
             let module = evaluator.load(&bytes).map_err(|error| FolderError::Load(path.clone(), error))?;
             let (action, role) = purpose;
-            if module.action() != action.name() || !module.roles().iter().any(|name| name == role.name()) {
+            if !module.is_for(action, role) {
                 let said = printable(format!("{} on {}", module.action(), module.roles().join(", ")).as_bytes());
                 return Err(FolderError::Purpose { path, said });
             }
@@ -72,6 +72,11 @@ impl Modules {
     #[must_use]
     pub fn get(&self, action: Action, role: Role) -> Option<&Arc<Module>> {
         self.0.get(&(action, role))
+    }
+
+    /// All of them, each with what it is for.
+    pub fn iter(&self) -> impl Iterator<Item = ((Action, Role), &Arc<Module>)> {
+        self.0.iter().map(|(purpose, module)| (*purpose, module))
     }
 
     /// How many there are.

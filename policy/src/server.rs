@@ -7,12 +7,22 @@
 //! a connection wait in its socket).
 
 mod connection;
+mod orders;
+mod packets;
 mod socket;
 
+pub use packets::listen_for_warden;
 pub use socket::{Others, SocketError, listen};
 
+use crate::beside::Asides;
+use crate::evaluator::Evaluator;
+use crate::library::Library;
 use crate::modules::Modules;
-use arc_swap::ArcSwap;
+use crate::posts::{Posts, Table};
+use orders::Orders;
+use packets::Packets;
+use portcullis_model::admins::PolicyAdmins;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -25,15 +35,45 @@ pub const CONNECTIONS: usize = 4096;
 /// What is shared by all connections.
 #[derive(Debug)]
 pub struct Judge {
-    modules: ArcSwap<Modules>,
+    posts: Arc<Posts>,
+    asides: Asides,
+    peers: Vec<u32>,
+}
+
+/// The warden's side of a judge that has one.
+#[derive(Debug)]
+pub struct Assignable {
+    orders: Orders,
+    listener: OwnedFd,
     peers: Vec<u32>,
 }
 
 impl Judge {
-    /// A judge with these modules, for peers with these uids.
-    #[must_use]
-    pub fn new(modules: Modules, peers: Vec<u32>) -> Self {
-        Self { modules: ArcSwap::from_pointee(modules), peers }
+    /// A judge whose modules stay what they are, for peers with these uids. Starts a thread.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn fixed(modules: &Modules, peers: Vec<u32>) -> std::io::Result<Self> {
+        Self::with(Posts::new(Some(Table::baseline(modules))), peers)
+    }
+
+    /// A judge that answers nobody until a warden has said which modules judge: what it does not name is judged by `baseline`, and
+    /// what it names has to be signed by one of `admins`. The second is to be [served](Assignable::serve) beside the first. Starts
+    /// two threads.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn assignable(evaluator: &Evaluator, baseline: Modules, admins: Option<PolicyAdmins>, listener: OwnedFd, peers: Vec<u32>) -> std::io::Result<(Self, Assignable)> {
+        let judge = Self::with(Posts::new(None), peers)?;
+        let (library, checked) = Library::start(evaluator.clone(), admins)?;
+        let orders = Orders::new(Arc::clone(&judge.posts), baseline, library, checked);
+        let own = rustix::process::geteuid().as_raw();
+        Ok((judge, Assignable { orders, listener, peers: vec![0, own] }))
+    }
+
+    fn with(posts: Posts, peers: Vec<u32>) -> std::io::Result<Self> {
+        let posts = Arc::new(posts);
+        Ok(Self { asides: Asides::start(Arc::clone(&posts))?, posts, peers })
     }
 
     /// Answers until `stop` is cancelled; then connections are closed as soon as the question that they are at is answered.
@@ -64,9 +104,9 @@ impl Judge {
             tasks.spawn(async move {
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    outcome = connection::run(&judge.modules, stream) => match outcome {
+                    outcome = connection::run(&judge.posts, &judge.asides, stream) => match outcome {
                         Ok(()) => {}
-                        Err(error) => tracing::warn!(error = %connection::chain(&error), "connection given up"),
+                        Err(error) => tracing::warn!(error = %chain(&error), "connection given up"),
                     },
                 }
                 drop(permit);
@@ -89,4 +129,27 @@ impl Judge {
             }
         }
     }
+}
+
+impl Assignable {
+    /// Does what the warden says until `stop` is cancelled.
+    ///
+    /// # Errors
+    /// When its socket cannot be waited for.
+    pub async fn serve(self, stop: CancellationToken) -> std::io::Result<()> {
+        self.orders.serve(Packets::new(self.listener)?, self.peers, stop).await;
+        Ok(())
+    }
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
 }

@@ -1,7 +1,6 @@
 //! Warden and judge: which modules judge. A socket of its own, which keepers are never told of; the warden dials.
 //!
-//! Modules and compiled artefacts go by descriptor: the receiver reads the file, so nothing large is in a message and neither
-//! waits for the other. On each connection the warden tells everything anew; until it has, a judge that waits for it answers
+//! Modules go by descriptor: the judge reads the file, so nothing large is in a message and neither waits for the other. On each connection the warden tells everything anew; until it has, a judge that waits for it answers
 //! nobody.
 
 use crate::action::{Action, Role};
@@ -16,12 +15,6 @@ pub enum ToJudge {
     Hello {
         /// [`PROTOCOL`](super::PROTOCOL)
         protocol: u32,
-    },
-    /// A compiled artefact that this judge, or an earlier one, gave away with [`FromJudge::Artefact`]; the packet carries the
-    /// file. Comes before the module's own message.
-    Artefact {
-        /// the module
-        digest: PolicyDigest,
     },
     /// A module to hold; the packet carries its file. Not answered: what came of it is in the next [`FromJudge::State`].
     Module {
@@ -68,12 +61,6 @@ pub enum FromJudge {
         digest: PolicyDigest,
         /// why
         reason: String,
-    },
-    /// A module was compiled; the packet carries a file with the artefact, authenticated by the judge. For the warden to keep
-    /// and to send with the module after a restart.
-    Artefact {
-        /// the module
-        digest: PolicyDigest,
     },
     /// What a trial showed so far.
     Trial(Box<TrialReport>),

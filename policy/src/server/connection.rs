@@ -1,15 +1,20 @@
 //! One session's connection: hello, then questions and answers in their order.
+//!
+//! A session that gets another module is told before that module's first answer, and at once when it asks nothing.
 
+use crate::beside::{self, Asides, Memory, Question};
 use crate::fault::Fault;
-use crate::module::{Module, Sitting};
-use crate::modules::Modules;
-use arc_swap::ArcSwap;
+use crate::module::Sitting;
+use crate::posts::{Bench, Post, Posts};
+use crate::trial::{Goes, outcome};
+use portcullis_model::id::PolicyDigest;
 use portcullis_model::session::SessionFacts;
 use portcullis_model::subject::Subject;
 use portcullis_model::time::UnixMs;
 use portcullis_model::wire::PROTOCOL;
 use portcullis_model::wire::frame::{self, FrameError, Frames};
 use portcullis_model::wire::judge::{Counters, FromJudge, ToJudge};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -34,22 +39,12 @@ pub(super) enum ConnectionError {
     Protocol(u32),
     #[error("the keeper sent a message out of its turn")]
     Turn,
-}
-
-/// An error and its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
+    #[error("the warden has not said yet which modules judge")]
+    Unassigned,
 }
 
 /// Answers one session until its keeper hangs up.
-pub(super) async fn run(modules: &ArcSwap<Modules>, stream: UnixStream) -> Result<(), ConnectionError> {
+pub(super) async fn run(posts: &Posts, asides: &Asides, stream: UnixStream) -> Result<(), ConnectionError> {
     let mut wire = Wire { stream, frames: Frames::default(), chunk: vec![0; CHUNK] };
     let hello = tokio::time::timeout(PATIENCE, wire.receive()).await.map_err(|_| ConnectionError::Slow)??;
     let facts = match hello {
@@ -58,53 +53,128 @@ pub(super) async fn run(modules: &ArcSwap<Modules>, stream: UnixStream) -> Resul
         Some(ToJudge::Hello { protocol, .. }) => return Err(ConnectionError::Protocol(protocol)),
         Some(ToJudge::Ask { .. }) => return Err(ConnectionError::Turn),
     };
-    let mut session = Session { sitting: Sitting::new(&facts), facts, faults: 0 };
-    let greeting = match session.module(&modules.load()) {
-        Some(module) => FromJudge::Ready { module: module.info().clone() },
-        None => FromJudge::NoModule,
-    };
-    wire.send(&greeting).await?;
-    while let Some(message) = wire.receive().await? {
+    let mut changes = posts.changes();
+    let assigned = async { while posts.table().is_none() && changes.changed().await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, assigned).await.map_err(|_| ConnectionError::Unassigned)?;
+    let mut session = Session { sitting: Sitting::new(&facts), memory: Memory::default(), facts, faults: 0, told: Told::Nothing };
+    loop {
+        if let Some(news) = session.news(posts) {
+            wire.send(&news).await?;
+        }
+        let message = tokio::select! {
+            message = wire.receive() => message?,
+            Ok(()) = changes.changed() => continue,
+        };
+        let Some(message) = message else { return Ok(()) };
         let ToJudge::Ask { id, now, counters, subject } = message else { return Err(ConnectionError::Turn) };
-        let answer = session.answer(&modules.load(), id, now, counters, subject);
+        // what judges is looked up once: who is named is who answers
+        if let Some(news) = session.news(posts) {
+            wire.send(&news).await?;
+        }
+        let Answered { answer, aside, over } = session.answer(id, now, counters, subject);
         wire.send(&answer).await?;
+        if let Some(aside) = aside {
+            asides.ask(aside);
+        }
+        if over == Goes::Over {
+            posts.changed();
+        }
     }
-    Ok(())
 }
 
 struct Session {
     facts: Box<SessionFacts>,
     sitting: Sitting,
+    memory: Memory,
     faults: u32,
+    told: Told,
+}
+
+/// What the keeper was told last, and who answers until it is told again.
+enum Told {
+    Nothing,
+    Judged { post: Option<Arc<Post>>, by: Option<PolicyDigest>, bench: Bench },
+}
+
+struct Answered {
+    answer: FromJudge,
+    aside: Option<Question>,
+    over: Goes,
 }
 
 impl Session {
-    fn module<'a>(&self, modules: &'a Modules) -> Option<&'a Module> {
-        modules.get(self.facts.action, self.facts.role).map(AsRef::as_ref)
+    /// Looks who judges now; what the keeper has to be told about it, if it is another than before.
+    fn news(&mut self, posts: &Posts) -> Option<FromJudge> {
+        let post = posts.post(self.facts.action, self.facts.role);
+        let bench = post.as_ref().map_or(Bench { decides: None, beside: None }, |post| post.bench(&self.facts.id));
+        let by = bench.decides.as_ref().map(|module| module.info().digest);
+        let news = match &self.told {
+            Told::Nothing => true,
+            Told::Judged { post: old, by: before, .. } => {
+                if *before != by {
+                    // the faults of another module are not this one's
+                    self.faults = 0;
+                }
+                let same = match (old, &post) {
+                    (Some(old), Some(post)) => Arc::ptr_eq(old, post),
+                    (None, None) => true,
+                    _ => false,
+                };
+                !same || *before != by
+            }
+        };
+        let message = news.then(|| match &bench.decides {
+            Some(module) => FromJudge::Ready { module: module.info().clone() },
+            None => FromJudge::NoModule,
+        });
+        self.told = Told::Judged { post, by, bench };
+        message
     }
 
-    /// The answer to one question, from the module that is there at its beginning.
-    fn answer(&mut self, modules: &Modules, id: u64, now: UnixMs, counters: Counters, subject: Subject) -> FromJudge {
-        let Some(module) = self.module(modules) else {
-            return FromJudge::Fault { id, fault: "there is no module for this action and role".to_owned() };
+    /// The answer to one question, from the module that the keeper was told of.
+    fn answer(&mut self, id: u64, now: UnixMs, counters: Counters, subject: Subject) -> Answered {
+        let fault = |fault: String| Answered { answer: FromJudge::Fault { id, fault }, aside: None, over: Goes::On };
+        let bench = match &self.told {
+            Told::Judged { bench, .. } => bench.clone(),
+            Told::Nothing => Bench { decides: None, beside: None },
+        };
+        let Some(module) = bench.decides else {
+            return fault("there is no module for this action and role".to_owned());
         };
         if self.faults >= FAULTS {
-            return FromJudge::Fault { id, fault: format!("it failed {FAULTS} times in a row in this session and is not asked any more") };
+            return fault(format!("it failed {FAULTS} times in a row in this session and is not asked any more"));
         }
         let noun = subject.noun();
-        match module.judge(&mut self.sitting, now, counters, subject) {
+        let mut aside = bench.beside.as_ref().map(|beside| {
+            let memory = self.memory.of(&beside.module, &self.sitting);
+            beside::prepare(beside, memory, &self.facts, now, counters, &subject)
+        });
+        let answer = module.judge(&mut self.sitting, now, counters, subject);
+        if let Some(aside) = &mut aside {
+            aside.decided = outcome(&answer);
+        }
+        let mut over = Goes::On;
+        let answer = match answer {
             Ok(verdict) => {
                 self.faults = 0;
                 FromJudge::Answer { id, digest: module.info().digest, verdict }
             }
-            Err(fault) => {
+            Err(fault @ Fault::Question(_)) => {
                 // a question over a bound says nothing about the module
-                self.faults += u32::from(!matches!(fault, Fault::Question(_)));
+                aside = None;
+                FromJudge::Fault { id, fault: fault.line() }
+            }
+            Err(fault) => {
+                self.faults += 1;
+                if let Some(beside) = bench.beside.filter(|beside| beside.trial.module().info().digest == module.info().digest) {
+                    over = beside.trial.faulted(&fault);
+                }
                 let fault = fault.line();
                 tracing::warn!(session = %self.facts.id, module = %module.info().digest, subject = noun, fault, "no answer");
                 FromJudge::Fault { id, fault }
             }
-        }
+        };
+        Answered { answer, aside, over }
     }
 }
 

@@ -3,10 +3,14 @@
 //! The modules here are written in WebAssembly's text form, so that they can do what no compiler would.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests, and what only tests use")]
 
+mod assigning;
 mod bounds;
 mod facts;
 mod loading;
 mod process;
 mod safety;
+mod storm;
+mod trials;
 mod versions;
+mod warden;
 mod wat_module;

@@ -13,20 +13,26 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-struct Judge {
-    folder: tempfile::TempDir,
-    child: Child,
+pub(crate) struct Judge {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) child: Child,
 }
 
 impl Judge {
-    fn start(modules: &[(&str, Vec<u8>)]) -> Self {
+    pub(crate) fn start(modules: &[(&str, Vec<u8>)]) -> Self {
+        Self::start_with(modules, |_| ())
+    }
+
+    /// After more was put into its folder.
+    pub(crate) fn start_with(modules: &[(&str, Vec<u8>)], prepare: impl FnOnce(&std::path::Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("modules")).unwrap();
         for (name, bytes) in modules {
             std::fs::write(folder.path().join("modules").join(name), bytes).unwrap();
         }
+        prepare(folder.path());
         let child = spawn(&folder);
         Self { folder, child }
     }
@@ -35,7 +41,7 @@ impl Judge {
         self.folder.path().join("judge.sock")
     }
 
-    fn connect(&self) -> Peer {
+    pub(crate) fn connect(&self) -> Peer {
         let stream = UnixStream::connect(self.socket()).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         Peer { stream, frames: Frames::default() }
@@ -50,7 +56,7 @@ impl Drop for Judge {
 }
 
 /// Starts a judge and waits until it says that it is ready.
-fn spawn(folder: &tempfile::TempDir) -> Child {
+pub(crate) fn spawn(folder: &tempfile::TempDir) -> Child {
     let notify = folder.path().join("notify.sock");
     let _ = std::fs::remove_file(&notify);
     let ready = UnixDatagram::bind(&notify).unwrap();
@@ -65,6 +71,10 @@ fn spawn(folder: &tempfile::TempDir) -> Child {
 fn command(folder: &tempfile::TempDir) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis-judge"));
     command.arg("--modules").arg(folder.path().join("modules")).arg("--socket").arg(folder.path().join("judge.sock"));
+    // a judge with a list of admins is one with a warden
+    if folder.path().join("admins").exists() {
+        command.arg("--policies").arg(folder.path().join("policies.sock")).arg("--policy-admins").arg(folder.path().join("admins"));
+    }
     command.env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
     command
 }
@@ -80,27 +90,31 @@ fn fails(folder: &tempfile::TempDir) -> String {
     last[0].to_owned()
 }
 
-struct Peer {
-    stream: UnixStream,
+pub(crate) struct Peer {
+    pub(crate) stream: UnixStream,
     frames: Frames,
 }
 
 impl Peer {
-    fn send(&mut self, message: &ToJudge) {
+    pub(crate) fn send(&mut self, message: &ToJudge) {
         self.stream.write_all(&encode(message).unwrap()).unwrap();
     }
 
-    fn hello(&mut self, role: &str) -> FromJudge {
+    pub(crate) fn send_hello(&mut self, role: &str) {
         self.send(&ToJudge::Hello { protocol: PROTOCOL, facts: Box::new(session(role)) });
+    }
+
+    pub(crate) fn hello(&mut self, role: &str) -> FromJudge {
+        self.send_hello(role);
         self.next().expect("an answer to hello")
     }
 
-    fn ask(&mut self, id: u64) {
+    pub(crate) fn ask(&mut self, id: u64) {
         self.send(&ToJudge::Ask { id, now: UnixMs(1), counters: Counters::default(), subject: exec("/usr/bin/ls", &["-l"]) });
     }
 
     /// The next message; none when the judge hung up.
-    fn next(&mut self) -> Option<FromJudge> {
+    pub(crate) fn next(&mut self) -> Option<FromJudge> {
         let mut chunk = [0; 4096];
         loop {
             if let Some(message) = self.frames.next().unwrap() {

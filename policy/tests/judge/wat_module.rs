@@ -17,6 +17,8 @@ pub(crate) struct WatModule {
     pub action: &'static str,
     /// The interface that it is built for.
     pub wit: &'static str,
+    /// How many of `cps` and `host` it says that it is for.
+    pub roles: u32,
 }
 
 /// The interface as it is now.
@@ -25,7 +27,7 @@ pub(crate) const WIT: &str = include_str!("../../../sdk/wit/policy.wit");
 pub(crate) const WIT_1_0_0: &str = include_str!("../../../sdk/wit/1.0.0/policy.wit");
 
 /// Allows everything.
-pub(crate) const ALLOW: WatModule = WatModule { judge: "i32.const 2048", extra: "", imports: "", pages: 64, action: "INFRA_DIAG", wit: WIT };
+pub(crate) const ALLOW: WatModule = WatModule { judge: "i32.const 2048", extra: "", imports: "", pages: 64, action: "INFRA_DIAG", wit: WIT, roles: 1 };
 
 /// Denies everything by the rule `no`, at [`DENY_AT`].
 pub(crate) const DENY: &str = "i32.const 2304";
@@ -33,7 +35,7 @@ pub(crate) const DENY: &str = "i32.const 2304";
 impl WatModule {
     /// The core module's text. Addresses: 1024 the description, 2048 an allow, 2304 a deny, 4096 texts, 65536 the heap.
     fn text(&self) -> String {
-        let Self { judge, extra, imports, pages, action, wit: _ } = self;
+        let Self { judge, extra, imports, pages, action, roles, wit: _ } = self;
         let length = action.len();
         format!(
             r#"(module
@@ -50,11 +52,12 @@ impl WatModule {
             (func (export "judge") (param $question i32) (result i32) {judge})
             {extra}
             ;; name, version, action, roles, pure, allowed
-            (data (i32.const 1024) "\00\10\00\00\01\00\00\00" "\00\10\00\00\01\00\00\00" "\10\10\00\00{length}\00\00\00" "\60\10\00\00\01\00\00\00" "\01\00\00\00" "\00\00\00\00\00\00\00\00")
+            (data (i32.const 1024) "\00\10\00\00\01\00\00\00" "\00\10\00\00\01\00\00\00" "\10\10\00\00{length}\00\00\00" "\60\10\00\00\0{roles}\00\00\00" "\01\00\00\00" "\00\00\00\00\00\00\00\00")
             (data (i32.const 4096) "T")
             (data (i32.const 4112) "{action}")
             (data (i32.const 4176) "cps")
-            (data (i32.const 4192) "\50\10\00\00\03\00\00\00")
+            (data (i32.const 4180) "host")
+            (data (i32.const 4192) "\50\10\00\00\03\00\00\00" "\54\10\00\00\04\00\00\00")
             ;; allow: everything none, session, judged and empty is zero
             (data (i32.const 2048) "\00")
             ;; deny: rule, reason, hint
