@@ -54,6 +54,8 @@ enum State {
 pub(crate) enum News {
     /// It is there, with this module or with none.
     Live(Option<ModuleInfo>),
+    /// Another module judges from here on, or none any more.
+    Changed(Option<ModuleInfo>),
     /// It is gone; nothing that was asked will be answered.
     Gone,
     /// An answer to a question.
@@ -235,9 +237,19 @@ impl Judge {
     fn live(&mut self, module: Option<ModuleInfo>) {
         self.memo.reset(module.as_ref().filter(|m| m.pure).map(|m| m.digest));
         let gone = State::Gone { retry: Instant::now() };
-        if let State::Greeted { stream, .. } | State::Live { stream, .. } = std::mem::replace(&mut self.state, gone) {
-            self.state = State::Live { stream, module: module.clone() };
-            self.news.push_back(News::Live(module));
+        match std::mem::replace(&mut self.state, gone) {
+            State::Greeted { stream, .. } => {
+                self.state = State::Live { stream, module: module.clone() };
+                self.news.push_back(News::Live(module));
+            }
+            State::Live { stream, module: before } => {
+                self.state = State::Live { stream, module: module.clone() };
+                // the same again: a trial has begun or ended beside it
+                if before.map(|module| module.digest) != module.as_ref().map(|module| module.digest) {
+                    self.news.push_back(News::Changed(module));
+                }
+            }
+            State::Gone { .. } => {}
         }
     }
 

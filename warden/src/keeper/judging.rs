@@ -12,6 +12,7 @@ use crate::clock;
 use portcullis_jail::guard::{Attempt, Guard, GuardError, Received};
 use portcullis_model::decision::{Charter, Decision, Heard, Permit, Refusal, Silence, Standing, decide};
 use portcullis_model::event::EventKind;
+use portcullis_model::id::PolicyDigest;
 use portcullis_model::subject::{Exec, Line, Subject};
 use portcullis_model::time::UnixMs;
 use portcullis_model::verdict::Denial;
@@ -56,12 +57,17 @@ pub(crate) struct Judging {
     /// The shell's process on the node: the first that the charter let go on.
     shell: Option<u32>,
     end: UnixMs,
+    /// The module that judged last, also while the judge is away.
+    last: Option<PolicyDigest>,
+    /// Whether the policy does not allow the session's action any more.
+    withdrawn: bool,
 }
 
 impl Judging {
     /// For a session whose grant ends at `end`.
     pub(crate) fn new(judge: Judge, charter: Charter, end: UnixMs) -> Self {
-        Self { judge, questions: Questions::default(), charter, shell: None, end }
+        let last = judge.module().map(|module| module.digest);
+        Self { judge, questions: Questions::default(), charter, shell: None, end, last, withdrawn: false }
     }
 
     /// The judge.
@@ -72,6 +78,11 @@ impl Judging {
     /// The module that judges now.
     pub(crate) fn module(&self) -> Option<&ModuleInfo> {
         self.judge.module()
+    }
+
+    /// Whether the policy in force does not allow the session's action any more: it is to be ended.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.withdrawn
     }
 
     /// The shell's process on the node, once it has come to its exec.
@@ -192,8 +203,9 @@ impl Judging {
                 }
                 News::Live(module) => {
                     parties.evidence.note(EventKind::Judge { live: true })?;
-                    parties.shell.judge(module.as_ref())?;
+                    self.judged_by(module.as_ref(), parties)?;
                 }
+                News::Changed(module) => self.judged_by(module.as_ref(), parties)?,
                 News::Gone => {
                     parties.evidence.note(EventKind::Judge { live: false })?;
                     while let Some(Open { waiting, subject, .. }) = self.questions.give_up() {
@@ -204,6 +216,18 @@ impl Judging {
             }
         }
         Ok(())
+    }
+
+    /// This module judges from here on, or none: written down where it is another one, said to the operator's shell.
+    fn judged_by(&mut self, module: Option<&ModuleInfo>, parties: &mut Parties<'_>) -> Result<(), Fault> {
+        let policy = module.map(|module| module.digest);
+        if policy != self.last {
+            let name = module.map_or_else(String::new, |module| format!("{} {}", module.name, module.version));
+            parties.evidence.note(EventKind::PolicyChanged { policy, name })?;
+            self.last = policy;
+        }
+        self.withdrawn = policy.is_none();
+        Ok(parties.shell.judge(module)?)
     }
 
     fn settle(&mut self, waiting: Waiting, subject: Subject, heard: Heard, parties: &mut Parties<'_>) -> Result<(), Fault> {

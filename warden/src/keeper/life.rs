@@ -128,6 +128,9 @@ impl Session {
             self.reap(warden)?;
         }
         self.judge(&ready)?;
+        if self.judging.is_withdrawn() {
+            return Err(EndCause::PolicyWithdrawn.into());
+        }
         if ready.has(Source::GatewayGone) {
             return Err(EndCause::Disconnect.into());
         }
@@ -324,8 +327,8 @@ fn find_judge(charge: &Charge) -> Result<Judge, Fault> {
         judge.tick(Instant::now());
         judge.pump();
         match judge.news() {
-            Some(News::Live(Some(_))) => return Ok(judge),
-            Some(News::Live(None)) => {
+            Some(News::Live(Some(_)) | News::Changed(Some(_))) => return Ok(judge),
+            Some(News::Live(None) | News::Changed(None)) => {
                 let (action, role) = (charge.facts.action, charge.facts.role);
                 return Err(Fault::NoJudge(format!("no policy module is active for {action} on a target of role {role}")));
             }

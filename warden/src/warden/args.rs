@@ -36,6 +36,9 @@ pub(crate) struct Args {
     /// The judge's socket
     #[arg(long)]
     pub(crate) judge: PathBuf,
+    /// The judge's socket for policies; without it, the modules of the judge's folder judge and none can be pushed
+    #[arg(long)]
+    pub(crate) judge_policies: Option<PathBuf>,
     /// File with the controller's public key: 32 bytes in hexadecimal or base64
     #[arg(long)]
     pub(crate) controller_key: PathBuf,

@@ -13,6 +13,7 @@ mod fingerprint;
 mod gateway;
 mod grants;
 mod listener;
+mod policies;
 mod reports;
 mod revoking;
 mod serve;
@@ -32,6 +33,7 @@ use anyhow::{Context as _, bail};
 use gateway::{Gateway, GatewayError};
 use grants::Grants;
 use listener::{Arrival, Listener};
+use policies::Policies;
 use portcullis_jail::{cgroup, probe};
 use portcullis_jail::spawn::Child;
 use portcullis_model::action::Role;
@@ -73,6 +75,7 @@ pub(crate) struct Warden {
     gateway_wanted: Wanted,
     sessions: Sessions,
     revocations: Revocations,
+    policies: Policies,
     /// Keepers whose sessions are over and whose processes are not yet.
     leaving: HashMap<u64, Child>,
     watch: Watch,
@@ -99,6 +102,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         folders => tracing::info!(folders, "removed empty cgroups that an earlier warden has left"),
     }
     let grants = Grants::load(&args.state, key, args.target.clone(), clock::now()).context("cannot use the folder of grants")?;
+    let policies = Policies::load(&args.state.join("policies"), key, args.target.clone(), args.judge_policies).context("cannot use the folder of policies")?;
     let root = rustix::process::geteuid().is_root();
     listener::make_evidence_folder(&args.evidence, args.evidence_gid)?;
     let stop = listener::stop_signals().context("cannot take signals")?;
@@ -116,6 +120,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         gateway_wanted: Wanted::No,
         sessions: Sessions::default(),
         revocations: Revocations::default(),
+        policies,
         leaving: HashMap::new(),
         watch: Watch::new().context("no epoll")?,
         intake: Intake::new(),
@@ -155,10 +160,12 @@ impl Warden {
                     Ready::Report(keeper) => self.keeper_reports(keeper),
                     Ready::Death(keeper) => self.keeper_died(keeper),
                     Ready::Gateway => self.serve_gateway(),
+                    Ready::Judge => self.policies.judge_said(&mut self.intake),
                     Ready::Listener => self.arrive(),
                 }
             }
             self.tick(Instant::now());
+            self.tell_policies();
             self.watch_gateway()?;
         }
         tracing::info!("the warden has ended");
@@ -182,6 +189,12 @@ impl Warden {
 
     fn tick(&mut self, now: Instant) {
         self.keeper_deadlines(now);
+        if self.policies.tick(now)
+            && let Some(socket) = self.policies.socket()
+            && let Err(error) = self.watch.add(socket, Ready::Judge)
+        {
+            tracing::error!(%error, "the judge's socket cannot be watched");
+        }
         if self.next_purge <= now {
             self.next_purge = now + PURGE_INTERVAL;
             self.grants.purge(clock::now());
@@ -190,7 +203,7 @@ impl Warden {
 
     fn next_deadline(&self) -> Instant {
         let wake = if self.sessions.len() == 0 { PURGE_INTERVAL } else { Duration::from_secs(1) };
-        let deadlines = [Some(self.next_purge), Some(Instant::now() + wake), self.sessions.next_deadline(), self.stopping];
+        let deadlines = [Some(self.next_purge), Some(Instant::now() + wake), self.sessions.next_deadline(), self.policies.next_tick(), self.stopping];
         deadlines.into_iter().flatten().min().unwrap_or(self.next_purge)
     }
 
@@ -231,6 +244,13 @@ impl Warden {
             if let Some(session) = self.sessions.get_mut(keeper) {
                 session.forget_ticket();
             }
+        }
+    }
+
+    /// Tells the gateway what has become of policies.
+    fn tell_policies(&mut self) {
+        while let Some(message) = self.policies.news() {
+            self.say(&message);
         }
     }
 

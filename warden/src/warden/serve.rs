@@ -47,6 +47,7 @@ impl Warden {
         for page in pages {
             self.say(&FromWarden::Kept(page));
         }
+        self.policies.gateway_came();
     }
 
     fn want(&mut self, message: ToWarden) {
@@ -63,7 +64,8 @@ impl Warden {
             }
             ToWarden::Revoke { ticket, revocation } => self.revoke(ticket, revocation),
             ToWarden::End { session, cause } => self.end_one(&session, cause),
-            ToWarden::Policies(_) | ToWarden::Module(_) => tracing::warn!("this node's policies are its own folder's alone"),
+            ToWarden::Policies(assignment) => self.policies.assign(assignment),
+            ToWarden::Module(chunk) => self.policies.module(&chunk),
         }
     }
 

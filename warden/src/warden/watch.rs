@@ -15,6 +15,8 @@ pub(crate) enum Ready {
     Stop,
     /// The gateway's connection.
     Gateway,
+    /// The judge's socket for policies.
+    Judge,
     /// A keeper's socket.
     Report(u64),
     /// A keeper's process.
@@ -27,6 +29,7 @@ impl Ready {
             Self::Listener => 0,
             Self::Stop => 1,
             Self::Gateway => 2,
+            Self::Judge => 3,
             Self::Report(keeper) => 4 + 2 * keeper,
             Self::Death(keeper) => 5 + 2 * keeper,
         }
@@ -36,7 +39,8 @@ impl Ready {
         match number {
             0 => Self::Listener,
             1 => Self::Stop,
-            2 | 3 => Self::Gateway,
+            2 => Self::Gateway,
+            3 => Self::Judge,
             n if n % 2 == 0 => Self::Report((n - 4) / 2),
             n => Self::Death((n - 5) / 2),
         }
@@ -101,7 +105,7 @@ mod tests {
 
     #[test]
     fn numbers_and_meanings_are_one_to_one() {
-        for what in [Ready::Listener, Ready::Stop, Ready::Gateway, Ready::Report(1), Ready::Death(1), Ready::Report(1 << 40), Ready::Death(1 << 40)] {
+        for what in [Ready::Listener, Ready::Stop, Ready::Gateway, Ready::Judge, Ready::Report(1), Ready::Death(1), Ready::Report(1 << 40), Ready::Death(1 << 40)] {
             assert_eq!(Ready::of(what.number()), what);
         }
     }

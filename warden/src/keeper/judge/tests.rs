@@ -141,3 +141,20 @@ fn a_judge_that_talks_nonsense_is_gone() {
     assert!(matches!(stage.judge.news(), Some(News::Gone)));
     assert!(stage.judge.socket().is_none());
 }
+
+#[test]
+fn another_module_is_news_once_and_the_same_one_empties_the_memory() {
+    let mut stage = Stage::new();
+    let mut peer = stage.greet(&FromJudge::Ready { module: module(1, true) });
+    let (digest, verdict) = allow(1);
+    stage.judge.remember(&exec(), digest, &verdict);
+    say(&mut peer, &FromJudge::Ready { module: module(1, true) });
+    assert!(stage.ask(1).is_none(), "what is asked from here on may be on trial");
+    assert!(stage.judge.news().is_none());
+    say(&mut peer, &FromJudge::Ready { module: module(2, true) });
+    say(&mut peer, &FromJudge::NoModule);
+    assert!(matches!(stage.ask(2), Some(Heard::Silence(Silence::NoModule))));
+    assert!(matches!(stage.judge.news(), Some(News::Changed(Some(module))) if module.digest == PolicyDigest([2; 32])));
+    assert!(matches!(stage.judge.news(), Some(News::Changed(None))));
+    assert!(stage.judge.news().is_none());
+}
