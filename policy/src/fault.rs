@@ -10,6 +10,9 @@ pub enum Fault {
     /// It took too long.
     #[error("no answer within {0:?}")]
     Late(Duration),
+    /// It was late before, and another question to such a module is open.
+    #[error("it was late before and is asked one question at a time")]
+    Busy,
     /// It recursed too deep.
     #[error("it ran out of stack")]
     Stack,
@@ -33,7 +36,7 @@ impl Fault {
     pub fn line(&self) -> String {
         match self {
             Self::Answer(cause) => format!("{self}: {cause}"),
-            Self::Late(_) | Self::Stack | Self::Memory | Self::Trap(_) | Self::Question(_) => self.to_string(),
+            Self::Late(_) | Self::Busy | Self::Stack | Self::Memory | Self::Trap(_) | Self::Question(_) => self.to_string(),
         }
     }
 

@@ -18,8 +18,8 @@ pub(crate) struct State {
 pub(crate) struct Memo(BTreeMap<String, Vec<u8>>);
 
 impl State {
-    pub(crate) fn new(limits: StoreLimits, memo: Memo) -> Self {
-        Self { limits, memo, lines: 0 }
+    pub(crate) fn new(limits: StoreLimits) -> Self {
+        Self { limits, memo: Memo::default(), lines: 0 }
     }
 }
 

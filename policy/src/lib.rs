@@ -5,8 +5,8 @@
 //!                                  compile, check imports and exports, ask `describe`
 //! ```
 //!
-//! * [`Evaluator`] is the engine with its limits: memory, stack, time, instances. The clock that ends late answers is a part of
-//!   it, so neither exists without the other.
+//! * [`Evaluator`] is the engines with their limits: memory, stack, time, instances; one for components of the standard size, one for
+//!   larger ones. The clock that ends late answers is a part of it, so neither exists without the other.
 //! * [`Module`] is one loaded component. Every question runs in a fresh instance, which is dropped with its answer: nothing of one
 //!   question, or one session, is there for the next but what a module put into the session's [`Sitting`].
 //! * [`Modules`] is a folder of them, one for an action and a role.
@@ -26,6 +26,7 @@ mod confine;
 mod evaluator;
 mod fault;
 mod host;
+mod instance;
 mod library;
 mod limits;
 mod module;
@@ -39,7 +40,7 @@ mod world;
 pub use confine::{ConfineError, confine, confine_answering};
 pub use evaluator::{EngineError, Evaluator};
 pub use fault::Fault;
-pub use limits::Limits;
+pub use limits::{Limits, Parts};
 pub use module::{LoadError, Module, Sitting};
 pub use modules::{FolderError, Modules};
 pub use world::{ABI, AbiVersion, WorldError};

@@ -1,10 +1,11 @@
 //! One loaded component, and the questions to it.
 
-use crate::abi::{self, Policy, PolicyPre, types};
+use crate::abi::{self, PolicyPre, types};
 use crate::answer::{self, Description, InvalidAnswer};
 use crate::evaluator::Evaluator;
 use crate::fault::Fault;
-use crate::host::{Memo, State};
+use crate::host::Memo;
+use crate::instance::Instances;
 use crate::world::{self, ABI, AbiVersion, WorldError};
 use portcullis_model::action::{Action, Role};
 use portcullis_model::bytes::printable;
@@ -15,7 +16,7 @@ use portcullis_model::time::UnixMs;
 use portcullis_model::verdict::Verdict;
 use portcullis_model::wire::judge::{Counters, ModuleInfo};
 use std::borrow::Cow;
-use wasmtime::Store;
+use std::sync::Arc;
 use wasmtime::component::Component;
 
 /// Why bytes are no module.
@@ -43,8 +44,7 @@ pub enum LoadError {
 
 /// A module that can be asked.
 pub struct Module {
-    evaluator: Evaluator,
-    pre: PolicyPre<State>,
+    instances: Instances,
     info: ModuleInfo,
     abi: AbiVersion,
     action: String,
@@ -72,23 +72,22 @@ impl Evaluator {
     /// # Errors
     /// [`LoadError`] when it is no module, or does not answer `describe` within the limits.
     pub fn load(&self, component: &[u8]) -> Result<Module, LoadError> {
-        let limit = self.limits().component;
-        if component.len() > limit {
-            return Err(LoadError::TooLarge(limit));
-        }
+        let room = self.room(component.len()).ok_or(LoadError::TooLarge(self.large_limits().component))?;
         // the magic number, and the version and layer of a component
         if !component.starts_with(b"\0asm\x0d\0\x01\0") {
             return Err(LoadError::NotAComponent);
         }
-        let compiled = Component::from_binary(self.engine(), component).map_err(|error| LoadError::Compile(said(&error)))?;
-        let abi = world::check(self.engine(), &compiled)?;
-        let linked = self.linker().instantiate_pre(&compiled).map_err(|error| LoadError::Types(said(&error)))?;
+        let compiled = Component::from_binary(&room.engine, component).map_err(|error| LoadError::Compile(said(&error)))?;
+        let abi = world::check(&room.engine, &compiled)?;
+        let linked = room.linker.instantiate_pre(&compiled).map_err(|error| LoadError::Types(said(&error)))?;
         let pre = PolicyPre::new(linked).map_err(|error| LoadError::Types(said(&error)))?;
-        let answer = ask(self, &pre, Memo::default(), |policy, store| policy.call_describe(store)).map_err(LoadError::Describe)?.0;
+        let instances = Instances::new(Arc::clone(room), pre);
+        let answer = instances.ask(Memo::default(), |policy, store| policy.call_describe(store)).map_err(LoadError::Describe)?.0;
         let about = answer::description(answer).map_err(|error: InvalidAnswer| LoadError::Describe(error.into()))?;
         let Description { name, version, action, roles, pure, allowed } = about;
         let info = ModuleInfo { digest: PolicyDigest::of(component), name, version, pure, allowed };
-        Ok(Module { evaluator: self.clone(), pre, info, abi, action, roles })
+        instances.prepare();
+        Ok(Module { instances, info, abi, action, roles })
     }
 }
 
@@ -137,10 +136,16 @@ impl Module {
         abi::set_moment(&mut sitting.session, now, counters);
         let subject = abi::subject(subject).map_err(Fault::Question)?;
         let (session, memo) = (&sitting.session, sitting.memo.clone());
-        let (answer, memo) = ask(&self.evaluator, &self.pre, memo, |policy, store| policy.call_judge(store, session, &subject))?;
+        let (answer, memo) = self.instances.ask(memo, |policy, store| policy.call_judge(store, session, &subject))?;
         let verdict = answer::verdict(answer)?;
         sitting.memo = memo;
         Ok(verdict)
+    }
+
+    /// Makes an instance ready for the next question, and cleans up after the last one. To be called when nobody waits for an
+    /// answer: the next one is there sooner then. Nothing else depends on it.
+    pub fn prepare(&self) {
+        self.instances.prepare();
     }
 }
 
@@ -148,27 +153,6 @@ impl std::fmt::Debug for Module {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Module").field("digest", &self.info.digest).field("name", &self.info.name).finish_non_exhaustive()
     }
-}
-
-/// Bytes that a module may hand to the host in one call.
-const HOST_CALL_BYTES: usize = 1 << 20;
-
-/// Runs one export in a fresh instance, under all limits. The deadline is set before the instance starts: starting runs code too.
-fn ask<T>(
-    evaluator: &Evaluator,
-    pre: &PolicyPre<State>,
-    memo: Memo,
-    call: impl FnOnce(&Policy, &mut Store<State>) -> wasmtime::Result<T>,
-) -> Result<(T, Memo), Fault> {
-    let _ticking = evaluator.ticker().question();
-    let mut store = Store::new(evaluator.engine(), State::new(evaluator.store_limits(), memo));
-    store.limiter(|state| &mut state.limits);
-    store.set_epoch_deadline(evaluator.ticks());
-    store.set_hostcall_fuel(HOST_CALL_BYTES);
-    let fault = |error: wasmtime::Error| Fault::of(&error, evaluator.limits().time);
-    let policy = pre.instantiate(&mut store).map_err(fault)?;
-    let answer = call(&policy, &mut store).map_err(fault)?;
-    Ok((answer, store.into_data().memo))
 }
 
 /// wasmtime's error in one line.

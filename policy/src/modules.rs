@@ -55,7 +55,7 @@ impl Modules {
         files.sort();
         for path in files.into_iter().filter(|path| path.extension() == Some(OsStr::new("wasm"))) {
             let purpose = purpose(&path).ok_or_else(|| FolderError::Name(path.clone()))?;
-            let bytes = read(&path, evaluator.limits().component).map_err(|error| FolderError::File(path.clone(), error))?;
+            let bytes = read(&path, evaluator.large_limits().component).map_err(|error| FolderError::File(path.clone(), error))?;
             let module = evaluator.load(&bytes).map_err(|error| FolderError::Load(path.clone(), error))?;
             let (action, role) = purpose;
             if !module.is_for(action, role) {

@@ -1,4 +1,4 @@
-//! The clock that ends late answers: a thread that advances the engine's epoch while questions are open.
+//! The clock that ends late answers: a thread that advances the engines' epoch while questions are open.
 //!
 //! It sleeps for good when nothing was asked for a while, so that an idle judge does not wake the machine, and it goes on ticking
 //! in between, so that a question does not pay for waking a thread.
@@ -23,7 +23,7 @@ struct Shared {
     stop: AtomicBool,
 }
 
-/// The running clock of one engine; stops when it is dropped.
+/// The running clock of some engines; stops when it is dropped.
 pub(crate) struct Ticker {
     shared: Arc<Shared>,
     thread: Thread,
@@ -35,11 +35,11 @@ pub(crate) struct Ticker {
 pub(crate) struct Ticking<'a>(&'a Shared);
 
 impl Ticker {
-    /// Starts the clock of `engine`.
-    pub(crate) fn start(engine: &Engine) -> std::io::Result<Self> {
+    /// Starts the clock of `engines`.
+    pub(crate) fn start(engines: &[Engine]) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let (engine, ours) = (engine.clone(), Arc::clone(&shared));
-        let handle = std::thread::Builder::new().name("epoch".into()).stack_size(64 << 10).spawn(move || run(&engine, &ours))?;
+        let (engines, ours) = (engines.to_vec(), Arc::clone(&shared));
+        let handle = std::thread::Builder::new().name("epoch".into()).stack_size(64 << 10).spawn(move || run(&engines, &ours))?;
         Ok(Self { shared, thread: handle.thread().clone(), handle: Some(handle) })
     }
 
@@ -69,11 +69,11 @@ impl Drop for Ticker {
     }
 }
 
-fn run(engine: &Engine, shared: &Shared) {
+fn run(engines: &[Engine], shared: &Shared) {
     let (mut seen, mut quiet) = (0, 0);
     while !shared.stop.load(Ordering::SeqCst) {
         std::thread::sleep(TICK);
-        engine.increment_epoch();
+        engines.iter().for_each(Engine::increment_epoch);
         // `ended` first: read the other way round, a question that ends in between could hide one that begins
         let ended = shared.ended.load(Ordering::SeqCst);
         let begun = shared.begun.load(Ordering::SeqCst);

@@ -21,7 +21,8 @@ const PACKAGE: &str = "portcullis:policy/";
 const TYPES: &str = "types";
 /// The interfaces that a module may import besides.
 const OFFERED: [&str; 2] = ["log", "memo"];
-/// What a module has to export, and all that it may.
+/// The functions that a module has to export, and all that it may. Whole interfaces that it exports besides (what made it may
+/// have had a use for them) are never called.
 const EXPORTS: [&str; 2] = ["describe", "judge"];
 
 /// A version of the policy ABI. The last number only changes what is written about it.
@@ -71,7 +72,7 @@ pub enum WorldError {
 pub(crate) fn check(engine: &Engine, component: &Component) -> Result<AbiVersion, WorldError> {
     let world = component.component_type();
     let version = imports(world.imports(engine).map(|(name, _)| name))?;
-    let functions = world.exports(engine).filter(|(_, item)| !matches!(item.ty, ComponentItem::Type(_)));
+    let functions = world.exports(engine).filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
     exports(functions.map(|(name, _)| name))?;
     version.ok_or(WorldError::NoVersion)
 }

@@ -73,6 +73,8 @@ pub(super) async fn run(posts: &Posts, asides: &Asides, stream: UnixStream) -> R
         }
         let Answered { answer, aside, over } = session.answer(id, now, counters, subject);
         wire.send(&answer).await?;
+        // while the answer is on its way
+        session.prepare();
         if let Some(aside) = aside {
             asides.ask(aside);
         }
@@ -131,6 +133,13 @@ impl Session {
         message
     }
 
+    /// Has an instance ready for the next question.
+    fn prepare(&self) {
+        if let Told::Judged { bench: Bench { decides: Some(module), .. }, .. } = &self.told {
+            module.prepare();
+        }
+    }
+
     /// The answer to one question, from the module that the keeper was told of.
     fn answer(&mut self, id: u64, now: UnixMs, counters: Counters, subject: Subject) -> Answered {
         let fault = |fault: String| Answered { answer: FromJudge::Fault { id, fault }, aside: None, over: Goes::On };
@@ -159,8 +168,8 @@ impl Session {
                 self.faults = 0;
                 FromJudge::Answer { id, digest: module.info().digest, verdict }
             }
-            Err(fault @ Fault::Question(_)) => {
-                // a question over a bound says nothing about the module
+            Err(fault @ (Fault::Question(_) | Fault::Busy)) => {
+                // a question over a bound says nothing about the module, and one that was not put says nothing about the session
                 aside = None;
                 FromJudge::Fault { id, fault: fault.line() }
             }

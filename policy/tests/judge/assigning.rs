@@ -1,6 +1,6 @@
 //! Which module judges, as the warden says it: what is believed, what is refused, and what sessions notice.
 
-use crate::process::spawn;
+use crate::running::spawn;
 use crate::warden::{Warden, admin, assignment, judge, key, sign};
 use crate::wat_module::{ALLOW, DENY, WatModule};
 use portcullis_model::action::{Action, Role};

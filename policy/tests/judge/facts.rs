@@ -5,6 +5,11 @@ use portcullis_model::subject::{Exec, Subject};
 
 /// A session under INFRA_DIAG on a target of role `role`.
 pub(crate) fn session(role: &str) -> SessionFacts {
+    session_under("INFRA_DIAG", role)
+}
+
+/// A session under `action` on a target of role `role`.
+pub(crate) fn session_under(action: &str, role: &str) -> SessionFacts {
     SessionFacts {
         id: "s-0000000000000000".parse().unwrap(),
         grant: "g-0000000000000000".parse().unwrap(),
@@ -13,7 +18,7 @@ pub(crate) fn session(role: &str) -> SessionFacts {
         operator: "ann".into(),
         account: "ann".into(),
         uid: 70_000,
-        action: "INFRA_DIAG".parse().unwrap(),
+        action: action.parse().unwrap(),
         target: "t".into(),
         role: role.parse().unwrap(),
         source: "127.0.0.1:1".into(),

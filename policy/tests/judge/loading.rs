@@ -32,7 +32,7 @@ fn what_is_no_component_is_refused() {
     for bytes in [&b""[..], b"\0asm", b"MZ", &core, b"(component)", b"\x7fELF\x02\x01\x01"] {
         assert!(matches!(load(bytes), LoadError::NotAComponent), "{bytes:?}");
     }
-    assert!(matches!(load(&vec![0; (8 << 20) + 1]), LoadError::TooLarge(_)));
+    assert!(matches!(load(&vec![0; (32 << 20) + 1]), LoadError::TooLarge(_)));
 }
 
 #[test]

@@ -4,10 +4,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests, and what only tests use")]
 
 mod assigning;
+mod beside;
 mod bounds;
 mod facts;
 mod loading;
 mod process;
+mod running;
 mod safety;
 mod storm;
 mod trials;

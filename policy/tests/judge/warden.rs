@@ -1,6 +1,6 @@
 //! The warden's side of a judge, and an admin who signs.
 
-use crate::process::{DEADLINE, Judge};
+use crate::running::{DEADLINE, Judge};
 use portcullis_model::action::{Action, Role};
 use portcullis_model::id::PolicyDigest;
 use portcullis_model::policy::{Assigned, Candidate, PolicyAssignment, PolicyState, SIGNATURE_NAMESPACE, TrialReport};

@@ -15,6 +15,8 @@ pub(crate) struct WatModule {
     pub pages: u32,
     /// The action that `describe` names.
     pub action: &'static str,
+    /// Body of `describe`; leaves the address of the description.
+    pub describe: &'static str,
     /// The interface that it is built for.
     pub wit: &'static str,
     /// How many of `cps` and `host` it says that it is for.
@@ -27,7 +29,7 @@ pub(crate) const WIT: &str = include_str!("../../../sdk/wit/policy.wit");
 pub(crate) const WIT_1_0_0: &str = include_str!("../../../sdk/wit/1.0.0/policy.wit");
 
 /// Allows everything.
-pub(crate) const ALLOW: WatModule = WatModule { judge: "i32.const 2048", extra: "", imports: "", pages: 64, action: "INFRA_DIAG", wit: WIT, roles: 1 };
+pub(crate) const ALLOW: WatModule = WatModule { judge: "i32.const 2048", extra: "", imports: "", pages: 64, action: "INFRA_DIAG", describe: "i32.const 1024", wit: WIT, roles: 1 };
 
 /// Denies everything by the rule `no`, at [`DENY_AT`].
 pub(crate) const DENY: &str = "i32.const 2304";
@@ -35,7 +37,7 @@ pub(crate) const DENY: &str = "i32.const 2304";
 impl WatModule {
     /// The core module's text. Addresses: 1024 the description, 2048 an allow, 2304 a deny, 4096 texts, 65536 the heap.
     fn text(&self) -> String {
-        let Self { judge, extra, imports, pages, action, roles, wit: _ } = self;
+        let Self { judge, extra, imports, pages, action, describe, roles, wit: _ } = self;
         let length = action.len();
         format!(
             r#"(module
@@ -48,9 +50,8 @@ impl WatModule {
                 i32.const 0 local.get $align i32.sub i32.and local.tee $at
                 local.get $new i32.add global.set $heap
                 local.get $at)
-            (func (export "describe") (result i32) i32.const 1024)
+            (func (export "describe") (result i32) {describe})
             (func (export "judge") (param $question i32) (result i32) {judge})
-            {extra}
             ;; name, version, action, roles, pure, allowed
             (data (i32.const 1024) "\00\10\00\00\01\00\00\00" "\00\10\00\00\01\00\00\00" "\10\10\00\00{length}\00\00\00" "\60\10\00\00\0{roles}\00\00\00" "\01\00\00\00" "\00\00\00\00\00\00\00\00")
             (data (i32.const 4096) "T")
@@ -63,7 +64,7 @@ impl WatModule {
             ;; deny: rule, reason, hint
             (data (i32.const 2304) "\01\00\00\00\00\00\00\00" "\20\11\00\00\02\00\00\00" "\20\11\00\00\02\00\00\00" "\00\00\00\00\00\00\00\00")
             (data (i32.const 4384) "no")
-            )"#,
+            {extra})"#,
             length = format_args!("\\{length:02x}")
         )
     }
