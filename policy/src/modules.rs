@@ -4,6 +4,7 @@ use crate::evaluator::Evaluator;
 use crate::module::{LoadError, Module};
 use portcullis_model::action::{Action, Role};
 use portcullis_model::bytes::printable;
+use portcullis_model::id::PolicyDigest;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Read as _;
@@ -56,14 +57,17 @@ impl Modules {
         for path in files.into_iter().filter(|path| path.extension() == Some(OsStr::new("wasm"))) {
             let purpose = purpose(&path).ok_or_else(|| FolderError::Name(path.clone()))?;
             let bytes = read(&path, evaluator.large_limits().component).map_err(|error| FolderError::File(path.clone(), error))?;
-            let module = evaluator.load(&bytes).map_err(|error| FolderError::Load(path.clone(), error))?;
+            // one component may be for several roles: it is compiled once
+            let digest = PolicyDigest::of(&bytes);
+            let known = modules.values().find(|module: &&Arc<Module>| module.info().digest == digest).cloned();
+            let module = known.map_or_else(|| evaluator.load(&bytes).map(Arc::new), Ok).map_err(|error| FolderError::Load(path.clone(), error))?;
             let (action, role) = purpose;
             if !module.is_for(action, role) {
                 let said = printable(format!("{} on {}", module.action(), module.roles().join(", ")).as_bytes());
                 return Err(FolderError::Purpose { path, said });
             }
             tracing::info!(file = %path.display(), digest = %module.info().digest, version = %module.info().version, "module loaded");
-            modules.insert(purpose, Arc::new(module));
+            modules.insert(purpose, module);
         }
         Ok(Self(modules))
     }

@@ -5,6 +5,7 @@
 /// Links are not followed: nobody but the kernel can do that without a race. Use it for early, understandable answers; what a
 /// process may read and write is held by the mounts, and by the path sets of its confinement.
 #[must_use]
+#[inline(never)]
 pub fn normal(path: &[u8], cwd: &[u8]) -> Vec<u8> {
     let mut parts: Vec<&[u8]> = Vec::new();
     let absolute = path.first() == Some(&b'/');

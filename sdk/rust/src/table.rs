@@ -133,8 +133,12 @@ impl Table {
         layers.into_iter().flatten()
     }
 
-    fn rows_on<'a>(&'a self, role: &'a str) -> impl Iterator<Item = &'static Program> + 'a {
-        self.layers().flat_map(|table| table.programs).filter(move |group| group.holds(role)).flat_map(|group| group.these)
+    fn rows_on<'a>(&'a self, role: &'a str) -> RowsOn<'a> {
+        let mut layers = [None; LAYERS];
+        for (place, table) in layers.iter_mut().zip(self.layers()) {
+            *place = Some(table);
+        }
+        RowsOn { role, layers, groups: &[], rows: &[] }
     }
 
     /// Judges an exec. What is not listed, not installed, or called by another name is refused.
@@ -199,7 +203,7 @@ impl Table {
     pub fn judge_command(&self, session: &Session, command: &Command, cwd: &[u8]) -> Result<(), Denial> {
         let Some((name, rest)) = command.words.split_first() else { return Ok(()) };
         if rest.iter().any(|word| word.kind != WordKind::Literal) {
-            return self.typed(session, &name.text, |row| match row.rule {
+            return self.typed(session, &name.text, &|row| match row.rule {
                 Rule::Refused(reason) => Err(refused(row, reason)),
                 _ => Ok(None),
             }).map(drop);
@@ -209,12 +213,12 @@ impl Table {
     }
 
     fn command(&self, session: &Session, name: &[u8], args: &[&[u8]], cwd: &[u8], terminal: bool, depth: u8) -> Result<Permit, Denial> {
-        self.typed(session, name, |row| self.row(row, &Call { name: path::name(name), args, cwd, session, terminal, table: self, row }, depth))
+        self.typed(session, name, &|row| self.row(row, &Call { name: path::name(name), args, cwd, session, terminal, table: self, row }, depth))
     }
 
     /// The first answer that allows, of the rows for what somebody typed or handed to a wrapper: a name, or the path of an
     /// installed program.
-    fn typed(&self, session: &Session, text: &[u8], judge: impl Fn(&'static Program) -> Result<Permit, Denial>) -> Result<Permit, Denial> {
+    fn typed(&self, session: &Session, text: &[u8], judge: &dyn Fn(&'static Program) -> Result<Permit, Denial>) -> Result<Permit, Denial> {
         let name = path::name(text);
         let mut why = None;
         for row in self.rows_on(&session.role).filter(|row| row.asked == Asked::ByName && row.is_called(name)) {
@@ -252,7 +256,7 @@ impl Table {
     fn wrapped(&self, row: &'static Program, call: &Call<'_>, options: &Options, operands: usize, rest: Rest, depth: u8) -> Result<(), Denial> {
         let parsed = options.parse(call.args).map_err(|refusal| denied(row, refusal))?;
         let Some((name, args)) = parsed.operands.get(operands..).unwrap_or_default().split_first() else { return Ok(()) };
-        self.typed(call.session, name, |inner| {
+        self.typed(call.session, name, &|inner| {
             if depth >= WRAPPERS {
                 return Err(denied(inner, Refusal::new("depth", "it is wrapped too often")));
             }
@@ -306,10 +310,12 @@ impl Table {
     }
 
     /// Whether a row's file may be this one. What the session can write is no installed program, wherever it lies.
+    #[inline(never)]
     fn located(&self, row: &Program, file: &[u8], session: &Session) -> Result<(), Denial> {
         if row.is_in(path::folder(file)) && !self.may_write(session, file, b"/") { Ok(()) } else { self.installed(file) }
     }
 
+    #[inline(never)]
     fn installed(&self, file: &[u8]) -> Result<(), Denial> {
         let folder = path::folder(file);
         if self.folders.iter().any(|known| known.as_bytes() == folder) {
@@ -323,6 +329,7 @@ impl Table {
     }
 
     /// The denial of a name that no row has.
+    #[inline(never)]
     fn unknown(&self, name: &[u8]) -> Denial {
         let versioned = |known: &&&str| {
             let rest = name.strip_prefix(known.as_bytes());
@@ -336,6 +343,36 @@ impl Table {
     }
 }
 
+/// The rows for a role, from the innermost table on. A type of its own, because every lookup goes through it: the module stays small.
+struct RowsOn<'a> {
+    role: &'a str,
+    /// The tables that are left, the next one first.
+    layers: [Option<&'a Table>; LAYERS],
+    groups: &'static [On<Program>],
+    rows: &'static [Program],
+}
+
+impl Iterator for RowsOn<'_> {
+    type Item = &'static Program;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'static Program> {
+        loop {
+            if let Some((row, rest)) = self.rows.split_first() {
+                self.rows = rest;
+                return Some(row);
+            }
+            if let Some((group, rest)) = self.groups.split_first() {
+                self.groups = rest;
+                self.rows = if group.holds(self.role) { group.these } else { &[] };
+                continue;
+            }
+            let table = self.layers.iter_mut().find_map(Option::take)?;
+            self.groups = table.programs;
+        }
+    }
+}
+
 /// Why a row does not allow an exec of its file.
 enum Refused {
     /// It is called by a name that is not the row's.
@@ -345,6 +382,7 @@ enum Refused {
 }
 
 /// What the node is told about a process of this row; nothing when the row has nothing to say.
+#[inline(never)]
 fn told(row: &Program, call: &Call<'_>, operands: &[&[u8]]) -> Permit {
     let confine = row.confine?;
     let paths = if confine.wants_operands() { operands.iter().map(|operand| String::from_utf8_lossy(&path::normal(operand, call.cwd)).into_owned()).collect() } else { Vec::new() };
@@ -370,12 +408,14 @@ fn note(roles: &[&str], program: &Program) -> String {
     if roles.is_empty() { note } else { format!("{}: {note}", roles.join(", ")) }
 }
 
+#[inline(never)]
 fn denied(program: &Program, refusal: Refusal) -> Denial {
     let name = program.names.first().copied().unwrap_or_default();
     let hint = refusal.hint.unwrap_or(program.example).to_owned();
     Denial { rule: format!("{}-{}", rule_name(name), refusal.what), reason: format!("{name}: {}", refusal.reason), hint }
 }
 
+#[inline(never)]
 fn refused(program: &Program, reason: &str) -> Denial {
     let name = program.names.first().copied().unwrap_or_default();
     Denial { rule: rule_name(name), reason: format!("{name}: {reason}"), hint: program.example.to_owned() }
