@@ -4,6 +4,9 @@
 //! `target/policies/INFRA_DIAG.cps.wasm`. Cargo knows what has to be compiled again; a file whose bytes stay the same is not
 //! touched. The bytes hold no path of this machine, and the same checkout gives the same bytes each time. Another folder gives
 //! others: cargo derives symbol names from the absolute path of a package outside of the workspace's folder, which the SDK is.
+//!
+//! A guest that says `core = "rules"` is no module by itself: it becomes `target/rules/rules.core.wasm`, the core module that
+//! `portcullis policy build` bakes profiles into. It lies beside the programs' folder, where they look for it.
 
 use crate::wasm::{TARGET, Toolchain, cargo_home, ensure_toolchain};
 use anyhow::{Context as _, ensure};
@@ -46,6 +49,14 @@ pub(crate) fn build_policies_with(root: &Path, toolchain: &Toolchain, target: &P
     for guest in &guests {
         let core = objects.join(TARGET).join("release").join(format!("{}.wasm", guest.package.replace('-', "_")));
         let component = componentise(&core)?;
+        if let Some(name) = &guest.core {
+            let bytes = std::fs::read(&core).with_context(|| format!("cannot read {}", core.display()))?;
+            let place = core_folder(target);
+            std::fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
+            let file = place.join(format!("{name}.core.wasm"));
+            let news = if write_if_changed(&file, &bytes)? { "written" } else { "unchanged" };
+            say(&format!("{} {news}, {} bytes", file.display(), bytes.len()));
+        }
         for module in &guest.modules {
             let file = folder.join(format!("{module}.wasm"));
             let news = if write_if_changed(&file, &component)? { "written" } else { "unchanged" };
@@ -64,9 +75,15 @@ pub(crate) fn build_policies_with(root: &Path, toolchain: &Toolchain, target: &P
     Ok(folder)
 }
 
+/// Where core modules that profiles are baked into lie, below the build folder.
+pub(crate) fn core_folder(target: &Path) -> PathBuf {
+    target.join("rules")
+}
+
 struct Guest {
     package: String,
     modules: Vec<String>,
+    core: Option<String>,
 }
 
 #[derive(serde::Deserialize)]
@@ -88,7 +105,9 @@ struct Metadata {
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Portcullis {
+    #[serde(default)]
     modules: Vec<String>,
+    core: Option<String>,
 }
 
 /// The folders of `workspace` that hold a guest, in the order of their names.
@@ -105,8 +124,8 @@ fn guests(workspace: &Path) -> anyhow::Result<Vec<Guest>> {
     for path in manifests {
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let manifest: Manifest = toml::from_str(&text).with_context(|| format!("{} does not parse", path.display()))?;
-        if let Some(Package { name, metadata: Some(Metadata { portcullis: Some(Portcullis { modules }) }) }) = manifest.package {
-            guests.push(Guest { package: name, modules });
+        if let Some(Package { name, metadata: Some(Metadata { portcullis: Some(Portcullis { modules, core }) }) }) = manifest.package {
+            guests.push(Guest { package: name, modules, core });
         }
     }
     ensure!(!guests.is_empty(), "no guest in {} says which modules it makes", workspace.display());
