@@ -42,9 +42,9 @@ impl Call {
         Ok(Self { dirfd, empty_path, no_follow, path, argv, envp })
     }
 
-    /// Reads all pages that the first reads will need.
+    /// Reads all pages that the first reads will need, and those that the others will probably need.
     pub(super) fn prefetch(&self, memory: &mut Remote) -> Result<(), Unread> {
-        memory.prefetch([self.path, self.argv, self.envp])
+        memory.begin([self.path, self.argv, self.envp])
     }
 
     /// The path, as given. [`Unread::TooLong`] is `ENAMETOOLONG`.

@@ -1,7 +1,8 @@
 //! Who asks: the facts about a caller that are not in its memory, from its pidfd and the host's /proc.
 
+use super::entry::{Entry, link};
 use crate::sys::pidfd::{self, Info};
-use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, openat, readlinkat, statx};
+use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, openat, statx};
 use rustix::io::{Errno, pread, read};
 use rustix::process::Pid;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -69,14 +70,14 @@ impl Caller {
     pub(super) fn on_terminal(&self, proc: &OwnedFd, terminal: Option<u64>) -> bool {
         let Some(terminal) = terminal else { return false };
         // what is known of it will do: no question to a file server
-        let found = statx(proc, format!("{}/fd/0", self.thread), AtFlags::STATX_DONT_SYNC, StatxFlags::TYPE);
+        let found = statx(proc, Entry::of(self.thread, "fd/0").name(), AtFlags::STATX_DONT_SYNC, StatxFlags::TYPE);
         found.is_ok_and(|stat| rustix::fs::makedev(stat.stx_rdev_major, stat.stx_rdev_minor) == terminal)
     }
 }
 
 /// The working directory's path of any thread.
 pub(super) fn working_directory(proc: &OwnedFd, thread: Pid) -> Result<Vec<u8>, Errno> {
-    readlinkat(proc, format!("{thread}/cwd"), Vec::with_capacity(256)).map(std::ffi::CString::into_bytes)
+    link(proc, &Entry::of(thread, "cwd"))
 }
 
 /// Processes whose names and parents are asked for again and again: the shell, its engine, whatever runs in it. They are known by

@@ -9,6 +9,7 @@
 //! harm. The name of a script is resolved again by the interpreter, when nobody compares any more, so it must be one that nothing
 //! in the jail can change: [`Locator::immutable`].
 
+use super::entry::{Entry, link};
 use rustix::fs::{CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, Stat, StatFs, fstat, fstatfs, openat, openat2, readlinkat};
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -79,6 +80,8 @@ pub(super) enum Start {
 pub(super) struct Locator<'a> {
     /// The host's /proc.
     pub(super) proc: &'a OwnedFd,
+    /// The folder of this process's own descriptors in it.
+    pub(super) own: &'a OwnedFd,
     /// The thread that asks.
     pub(super) thread: Pid,
 }
@@ -132,7 +135,7 @@ impl Locator<'_> {
     fn describe(self, fd: OwnedFd) -> Result<Located, Errno> {
         let stat = fstat(&fd)?;
         let mount = MountFlags(flags_of(&fstatfs(&fd)?));
-        let path = readlinkat(self.proc, format!("self/fd/{}", fd.as_raw_fd()), Vec::with_capacity(256))?.into_bytes();
+        let path = link(self.own, &Entry::numbered(fd.as_raw_fd()))?;
         let linked = stat.st_nlink > 0 && path.starts_with(b"/") && !path.ends_with(b" (deleted)");
         let kind = FileType::from_raw_mode(stat.st_mode);
         Ok(Located { fd, identity: Identity::of(&stat), path, kind, mode: stat.st_mode & 0o7777, linked, mount })
@@ -141,7 +144,7 @@ impl Locator<'_> {
     /// Reopens a located file for reading.
     pub(super) fn reopen(self, file: &Located) -> Result<OwnedFd, Errno> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        openat(self.proc, format!("self/fd/{}", file.fd.as_raw_fd()), flags, Mode::empty())
+        openat(self.own, file.fd.as_raw_fd().to_string(), flags, Mode::empty())
     }
 
     /// The file that an absolute name leads to, if nothing in the jail can make the name lead elsewhere: every directory that is

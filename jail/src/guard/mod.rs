@@ -27,6 +27,7 @@ mod attempt;
 mod call;
 mod caller;
 mod child_signal;
+mod entry;
 mod environment;
 pub mod filter;
 mod image;
@@ -51,7 +52,7 @@ use portcullis_model::subject::Exec;
 use precheck::{Checked, Context};
 use remote::Remote;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{PROC_SUPER_MAGIC, fstatfs, readlinkat};
+use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, fstatfs, openat, readlinkat};
 use rustix::io::Errno;
 use rustix::process::{Pid, getpid};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -120,8 +121,12 @@ pub enum GuardError {
 pub struct Guard {
     listener: OwnedFd,
     scope: Scope,
+    /// The folder of this process's own descriptors in the host's /proc.
+    own: OwnedFd,
     watchdog: Watchdog,
     memory: Remote,
+    /// Room for a new image's stack.
+    stack: Vec<u8>,
     images: Images,
     ancestors: Ancestors,
     /// Attempts that were handed out, by notification.
@@ -172,19 +177,23 @@ impl Guard {
     /// # Errors
     /// A scope that is not usable, or no timer.
     pub fn new(listener: OwnedFd, scope: Scope) -> Result<Self, GuardError> {
-        let own = readlinkat(&scope.host_proc, "self", Vec::new()).map_err(|_| GuardError::Proc)?;
+        let process = readlinkat(&scope.host_proc, "self", Vec::new()).map_err(|_| GuardError::Proc)?;
         let is_proc = fstatfs(&scope.host_proc).is_ok_and(|fs| fs.f_type == PROC_SUPER_MAGIC);
-        if !is_proc || own.to_bytes() != getpid().to_string().as_bytes() {
+        if !is_proc || process.to_bytes() != getpid().to_string().as_bytes() {
             return Err(GuardError::Proc);
         }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let own = openat(&scope.host_proc, "self/fd", flags, Mode::empty()).map_err(|_| GuardError::Proc)?;
         let watchdog = Watchdog::new().map_err(GuardError::Timer)?;
         let memory = Remote::new(scope.init);
         seccomp::take_turns(listener.as_fd());
         Ok(Self {
             listener,
             scope,
+            own,
             watchdog,
             memory,
+            stack: Vec::new(),
             images: Images::default(),
             ancestors: Ancestors::default(),
             waiting: HashMap::new(),
@@ -330,8 +339,8 @@ impl Guard {
             self.deferred.push(Deferred { group: caller.group, notification });
             return None;
         }
-        let Self { memory, images, ancestors, scope, .. } = self;
-        let mut context = Context { proc: &scope.host_proc, init: scope.init, terminal: scope.terminal, memory, ancestors, images };
+        let Self { memory, images, ancestors, scope, own, .. } = self;
+        let mut context = Context { proc: &scope.host_proc, own, init: scope.init, terminal: scope.terminal, memory, ancestors, images };
         let checked = precheck::check(&mut context, &caller, &notification);
         // only now is it certain that all of it was about this caller
         if !seccomp::is_valid(self.listener(), notification.id) {

@@ -37,6 +37,8 @@ pub(super) enum Checked {
 pub(super) struct Context<'a> {
     /// The host's /proc.
     pub(super) proc: &'a OwnedFd,
+    /// The folder of this process's own descriptors in it.
+    pub(super) own: &'a OwnedFd,
     /// The jail's init.
     pub(super) init: Pid,
     /// Device number of the session's terminal.
@@ -111,7 +113,7 @@ fn fill(context: &mut Context<'_>, caller: &Caller, notification: &Notification,
     let limit = format!("more than {VARIABLES_MAX} variables, or more than {ENV_BYTES_MAX} bytes of them");
     call.environment(context.memory, &mut variables).map_err(|error| over(error, &limit))?;
 
-    let locator = Locator { proc: context.proc, thread: caller.thread };
+    let locator = Locator { proc: context.proc, own: context.own, thread: caller.thread };
     let image = resolve(locator, context.images, &call, &name, exec)?;
     if let Some((name, reader)) = environment::dangerous(variables.iter()) {
         return Err(Stop::Rule(rules::environment(name, reader)));

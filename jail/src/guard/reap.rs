@@ -46,18 +46,22 @@ impl Guard {
     /// A new image is loaded and has not run yet.
     fn loaded(&mut self, process: Pid) -> Option<Reaped> {
         let pid = raw(process);
-        // the thread that called exec; it is the leader now, under the leader's number
-        let former = ptrace::former_thread(process).ok().flatten().unwrap_or(process);
-        if self.strays.remove(&former) {
-            let _ = ptrace::detach(process, 0);
-            return None;
+        if !self.strays.is_empty() {
+            // the thread that called exec; it is the leader now, under the leader's number
+            let former = ptrace::former_thread(process).ok().flatten().unwrap_or(process);
+            if self.strays.remove(&former) {
+                let _ = ptrace::detach(process, 0);
+                return None;
+            }
         }
-        let Some(Commit { exec, expected, decision, .. }) = self.commits.remove(&former) else {
+        // of one process only one thread is traced at a time, so it is that one's commit
+        let thread = self.commits.iter().find_map(|(thread, commit)| (commit.group == process).then_some(*thread));
+        let Some(Commit { exec, expected, decision, .. }) = thread.and_then(|thread| self.commits.remove(&thread)) else {
             let found = found(&self.scope.host_proc, process, None).map(Box::new);
             kill(process);
             return Some(Reaped::Killed { pid, decision: None, found, difference: "it was not allowed by anybody".to_owned() });
         };
-        Some(match verify(&self.scope.host_proc, process, &exec, &expected) {
+        Some(match verify(&self.scope.host_proc, process, &exec, &expected, &mut self.stack) {
             Ok(()) => {
                 let _ = ptrace::detach(process, 0);
                 Reaped::Verified { pid, decision }

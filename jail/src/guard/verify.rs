@@ -5,12 +5,14 @@
 //! A read-only /proc and the session's deny filter keep other processes from writing into it.
 
 use super::caller::working_directory;
+use super::entry::Entry;
 use super::locate::Identity;
 use crate::sys::memory::{Piece, read_pieces};
 use crate::sys::ptrace;
 use portcullis_model::subject::Exec;
 use rustix::fs::{AtFlags, Mode, OFlags, openat, readlinkat, statat};
 use rustix::process::Pid;
+use std::borrow::Cow;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 
@@ -36,22 +38,22 @@ pub(super) enum Unverified {
     Different(String),
 }
 
-/// Compares what `process` is about to run with what was expected.
-pub(super) fn verify(proc: &OwnedFd, process: Pid, exec: &Exec, expected: &Expected) -> Result<(), Unverified> {
-    compare(proc, process, exec, expected).map_err(|difference| match ptrace::stack_pointer(process) {
+/// Compares what `process` is about to run with what was expected. `room` is for its stack, and is only there to be used again.
+pub(super) fn verify(proc: &OwnedFd, process: Pid, exec: &Exec, expected: &Expected, room: &mut Vec<u8>) -> Result<(), Unverified> {
+    compare(proc, process, exec, expected, room).map_err(|difference| match ptrace::stack_pointer(process) {
         // a process that is still stopped always has registers to read
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Unverified::Dead,
         _ => Unverified::Different(difference),
     })
 }
 
-fn compare(proc: &OwnedFd, process: Pid, exec: &Exec, expected: &Expected) -> Result<(), String> {
-    let image = statat(proc, format!("{process}/exe"), AtFlags::empty()).map_err(|e| format!("the loaded image could not be looked at: {e}"))?;
+fn compare(proc: &OwnedFd, process: Pid, exec: &Exec, expected: &Expected, room: &mut Vec<u8>) -> Result<(), String> {
+    let image = statat(proc, Entry::of(process, "exe").name(), AtFlags::empty()).map_err(|e| format!("the loaded image could not be looked at: {e}"))?;
     if Identity::of(&image) != expected.image {
         return Err("another file was loaded than the one that was allowed".to_owned());
     }
-    let stack = ptrace::stack_pointer(process).map_err(|e| format!("the registers could not be read: {e}"))?;
-    let words = read_words(process, stack, 1 + expected.argc + 1 + expected.envc + 1)?;
+    let stack = Stack::read(process, expected, room)?;
+    let words = stack.words(1 + expected.argc + 1 + expected.envc + 1)?;
     let (argc, rest) = words.split_first().ok_or("the stack could not be read")?;
     let argv = rest.get(..expected.argc).unwrap_or_default();
     let argv_end = rest.get(expected.argc);
@@ -64,9 +66,8 @@ fn compare(proc: &OwnedFd, process: Pid, exec: &Exec, expected: &Expected) -> Re
     }
     // the kernel lays all strings out in one piece, the first argument first
     let start = argv.first().copied().unwrap_or_default();
-    let mut strings = vec![0; expected.strings.len()];
-    read_all(process, start, &mut strings)?;
-    if strings != expected.strings {
+    let strings = stack.strings(start, expected.strings.len())?;
+    if *strings != *expected.strings {
         let arguments = exec.argv.iter().map(|argument| argument.len() + 1).sum::<usize>();
         let same = strings.get(..arguments) == expected.strings.get(..arguments);
         let what = if same { "environment variables" } else { "arguments" };
@@ -95,17 +96,58 @@ pub(super) fn found(proc: &OwnedFd, process: Pid, allowed: Option<&Exec>) -> Opt
     })
 }
 
-fn read_words(process: Pid, address: u64, count: usize) -> Result<Vec<u64>, String> {
-    let mut raw = vec![0; count * 8];
-    read_all(process, address, &mut raw)?;
-    Ok(raw.chunks_exact(8).map(|word| word.try_into().map_or(0, u64::from_ne_bytes)).collect())
+/// The stack of a process that has not run yet, from its pointer on: the counts and pointers, the kernel's own words, and the
+/// strings mostly.
+struct Stack<'a> {
+    process: Pid,
+    pointer: u64,
+    bytes: &'a [u8],
 }
 
-fn read_all(process: Pid, address: u64, into: &mut [u8]) -> Result<(), String> {
-    let len = into.len();
-    match read_pieces(process, &[Piece { address, len }], into) {
-        Ok(read) if read == len => Ok(()),
-        Ok(_) => Err("it has fewer or shorter arguments and environment variables than what was allowed".to_owned()),
-        Err(error) => Err(format!("its stack could not be read: {error}")),
+impl<'a> Stack<'a> {
+    /// What may lie between the pointers and the strings: the auxiliary vector, a few words, and up to 8 KiB of nothing by which the
+    /// kernel makes addresses hard to guess (`arch_align_stack`, arch/x86/kernel/process.c).
+    const GAP: usize = 8192 + 1024;
+
+    /// Most room that is kept from one to the next.
+    const ROOM_MAX: usize = 64 * 1024;
+
+    /// Reads as much as everything that is compared needs, with one call.
+    fn read(process: Pid, expected: &Expected, room: &'a mut Vec<u8>) -> Result<Self, String> {
+        let pointer = ptrace::stack_pointer(process).map_err(|e| format!("the registers could not be read: {e}"))?;
+        let len = (expected.argc + expected.envc + 3) * size_of::<u64>() + Self::GAP + expected.strings.len();
+        if room.len() < len || room.len() > Self::ROOM_MAX {
+            *room = vec![0; len];
+        }
+        let bytes = room.get_mut(..len).unwrap_or_default();
+        // the stack ends earlier, as a rule
+        let read = read_pieces(process, &[Piece { address: pointer, len }], bytes).map_err(unread)?;
+        Ok(Self { process, pointer, bytes: bytes.get(..read).unwrap_or_default() })
     }
+
+    fn words(&self, count: usize) -> Result<Vec<u64>, String> {
+        let raw = self.bytes.get(..count * size_of::<u64>()).ok_or(TOO_FEW)?;
+        Ok(raw.chunks_exact(size_of::<u64>()).map(|word| word.try_into().map_or(0, u64::from_ne_bytes)).collect())
+    }
+
+    /// The `len` bytes at `address`, which may be anywhere.
+    fn strings(&self, address: u64, len: usize) -> Result<Cow<'_, [u8]>, String> {
+        let there = address.checked_sub(self.pointer).and_then(|offset| usize::try_from(offset).ok()).and_then(|start| self.bytes.get(start..start.checked_add(len)?));
+        if let Some(strings) = there {
+            return Ok(strings.into());
+        }
+        let mut strings = vec![0; len];
+        match read_pieces(self.process, &[Piece { address, len }], &mut strings) {
+            Ok(read) if read == len => Ok(strings.into()),
+            Ok(_) => Err(TOO_FEW.to_owned()),
+            Err(error) => Err(unread(error)),
+        }
+    }
+}
+
+const TOO_FEW: &str = "it has fewer or shorter arguments and environment variables than what was allowed";
+
+#[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
+fn unread(error: std::io::Error) -> String {
+    format!("its stack could not be read: {error}")
 }

@@ -17,7 +17,7 @@ pub(crate) struct Piece {
 }
 
 /// Reads `pieces` one after the other into `into`, whose length is the sum of theirs. Returns how many bytes were read: reading
-/// ends before the first piece that is not readable as a whole, when each lies within a page.
+/// ends before the first page that is not readable.
 ///
 /// What is read can change at once: it is the memory of a process whose other threads run.
 pub(crate) fn read_pieces(process: Pid, pieces: &[Piece], into: &mut [u8]) -> io::Result<usize> {
