@@ -1,6 +1,7 @@
 //! Who asks: the facts about a caller that are not in its memory, from its pidfd and the host's /proc.
 
 use super::entry::{Entry, link};
+use crate::sys::kcmp::share_memory;
 use crate::sys::pidfd::{self, Info};
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags, openat, statx};
 use rustix::io::{Errno, pread, read};
@@ -49,10 +50,20 @@ impl Caller {
     }
 
     /// Command names of the callers, nearest first, up to and without the jail's init.
+    ///
+    /// The child of a vfork, as shells and builds make most of theirs, still has its parent's memory and with it its parent's name:
+    /// to read its own takes longer than to read all others. One that it gave itself in between is not looked for.
     pub(super) fn chain(&self, proc: &OwnedFd, ancestors: &mut Ancestors, init: Pid) -> Vec<Vec<u8>> {
-        let own = head_of::<COMM_LEN>(proc, &format!("{}/comm", self.thread)).map(|comm| line(&comm)).unwrap_or_default();
-        let mut names = vec![own];
-        let mut next = self.parent;
+        let own = || head_of::<COMM_LEN>(proc, &format!("{}/comm", self.thread)).map(|comm| line(&comm)).unwrap_or_default();
+        let mut next = self.parent.filter(|parent| *parent != init);
+        let parents = next.filter(|parent| share_memory(self.group, *parent)).and_then(|parent| ancestors.name_and_parent(proc, parent));
+        let mut names = match parents {
+            Some((name, parent)) => {
+                next = parent;
+                vec![name.clone(), name]
+            }
+            None => vec![own()],
+        };
         while let Some(pid) = next.filter(|pid| *pid != init && names.len() < PARENTS_MAX) {
             let Some((name, parent)) = ancestors.name_and_parent(proc, pid) else { break };
             names.push(name);

@@ -2,6 +2,7 @@
 //! Each file wraps one kernel interface, keeps nothing and decides nothing.
 
 pub(crate) mod confine;
+pub(crate) mod kcmp;
 pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod pidfd;
