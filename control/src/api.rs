@@ -6,6 +6,7 @@
 mod extract;
 mod guard;
 mod health;
+mod policies;
 mod problem;
 mod requests;
 pub mod routes;
@@ -16,6 +17,7 @@ pub use problem::Failure;
 pub(crate) use routes::router;
 
 use crate::desk::Desk;
+use portcullis_model::policy::MODULE_MAX;
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -26,8 +28,11 @@ use tokio_util::task::TaskTracker;
 const CALLS: usize = 64;
 /// Calls of one holder that are served or wait at the same time; more are refused, so that nobody keeps others out.
 const CALLS_OF_ONE: usize = 32;
-/// Most bytes of a body.
+/// Calls with a module that are served at the same time: each may be large.
+const MODULES: usize = 2;
+/// Most bytes of a body, and of one with a module.
 const BODY_MAX: usize = 32 * 1024;
+const BODY_WITH_MODULE_MAX: usize = MODULE_MAX / 3 * 4 + (1 << 20);
 
 /// What every handler has.
 #[derive(Debug, Clone)]
@@ -36,12 +41,13 @@ pub(crate) struct App {
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
     calls: Arc<Semaphore>,
+    modules: Arc<Semaphore>,
     holders: guard::Holders,
 }
 
 impl App {
     pub(crate) fn new(desk: Arc<Desk>, tasks: TaskTracker, shutdown: CancellationToken) -> Self {
-        Self { desk, tasks, shutdown, calls: Arc::new(Semaphore::new(CALLS)), holders: guard::Holders::default() }
+        Self { desk, tasks, shutdown, calls: Arc::new(Semaphore::new(CALLS)), modules: Arc::new(Semaphore::new(MODULES)), holders: guard::Holders::default() }
     }
 
     /// Does something to its end, even when the client goes away in the middle.

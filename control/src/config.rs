@@ -57,6 +57,8 @@ pub struct Limits {
     pub hourly_max: u32,
     /// Most grants in force on one target: a node is told all of them in one message.
     pub grants_max: u32,
+    /// Milliseconds that a change of policies waits for the nodes' reports before it answers without them.
+    pub policy_wait_ms: u64,
     /// Milliseconds that a revoke or close waits for the nodes' receipts before it answers without them.
     pub receipt_wait_ms: u64,
 }
@@ -74,6 +76,7 @@ impl Default for Limits {
             waiting_max: 100,
             hourly_max: 1000,
             grants_max: 256,
+            policy_wait_ms: 10_000,
             receipt_wait_ms: 30_000,
         }
     }

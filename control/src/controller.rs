@@ -4,19 +4,18 @@
 //! the next start uses.
 
 use crate::api::{self, App};
-use crate::config::{ConfigError, ControllerConfig, Limits};
+use crate::config::{ConfigError, ControllerConfig};
 use crate::connection::Door;
-use crate::desk::{Desk, now};
+use crate::desk::{Desk, DeskError, now};
 use crate::domain::actor::Actor;
-use crate::domain::text::{PersonName, TargetName};
+use crate::domain::text::PersonName;
 use crate::files::{self, FileError};
 use crate::keys::{self, KeyError};
 use crate::link::Hub;
+use crate::modules::Modules;
 use crate::store::{Store, StoreError};
 use crate::timer;
 use crate::token::{FIRST, Origin, Token, TokenError};
-use portcullis_model::action::Role;
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::net::SocketAddr;
@@ -60,6 +59,9 @@ pub enum StartError {
     /// A token cannot be read or made.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// What targets are to be told about policies cannot be written down.
+    #[error("cannot assign policies to targets")]
+    Policies(#[source] Box<DeskError>),
     /// The books cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -101,12 +103,27 @@ impl Controller {
         let lock = lock(&config.data.join("lock"))?;
         let key = keys::signing_key(&config.data.join("signing.key"), &config.trust.join("controller.pub"))?;
         let node_token = node_token(&config.data.join("node-token"), &config.trust.join("node.token"))?;
+        let modules = Modules::open(config.data.join("modules"))?;
         let store = Store::open(&config.data.join("portcullis.sqlite")).await?;
         if let Err(error) = first_tokens(&store, &config.data.join("tokens")).await {
             store.close().await;
             return Err(error);
         }
-        let desk = desk(store, targets, config.limits, config.evidence, &node_token, key);
+        let desk = Desk {
+            hub: Arc::new(Hub::new(targets.keys().cloned())),
+            store,
+            targets,
+            limits: config.limits,
+            evidence: config.evidence,
+            modules,
+            policy_admins: config.policy_admins,
+            node_token: node_token.hash(),
+            key,
+        };
+        if let Err(error) = desk.assign_all().await {
+            desk.store.close().await;
+            return Err(StartError::Policies(Box::new(error)));
+        }
         Ok(Self { desk: Arc::new(desk), listener, address, _lock: lock })
     }
 
@@ -151,13 +168,6 @@ impl Controller {
         tracing::info!("controller is down");
         Ok(served?)
     }
-}
-
-fn desk(
-    store: Store, targets: BTreeMap<TargetName, Role>, limits: Limits, evidence: PathBuf, node_token: &Token, key: ed25519_dalek::SigningKey,
-) -> Desk {
-    let hub = Arc::new(Hub::new(targets.keys().cloned()));
-    Desk { store, hub, targets, limits, evidence, node_token: node_token.hash(), key }
 }
 
 fn lock(path: &Path) -> Result<File, StartError> {

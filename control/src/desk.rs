@@ -4,23 +4,29 @@
 mod clock;
 mod grants;
 mod nodes;
+mod policies;
 mod requests;
 mod sessions;
 mod view;
 
 pub use nodes::Standing;
+pub use policies::{Change, NewPolicy, Pushed};
 pub use requests::{NewRequest, Wanted};
 
 use crate::config::Limits;
 use crate::domain::act::Forbidden;
 use crate::domain::actor::Actor;
+use crate::domain::policy::stage;
 use crate::domain::request::{AccessRequest, Refused};
 use crate::domain::text::TargetName;
+use crate::files::FileError;
 use crate::link::Hub;
+use crate::modules::Modules;
 use crate::store::{Store, StoreError};
 use crate::token::{Token, TokenHash};
 use ed25519_dalek::SigningKey;
 use portcullis_model::action::Role;
+use portcullis_model::admins::SignatureError;
 use portcullis_model::grant::GrantError;
 use portcullis_model::time::UnixMs;
 use std::collections::BTreeMap;
@@ -51,6 +57,15 @@ pub enum DeskError {
     /// There is too much of it already.
     #[error("{0}")]
     Limit(String),
+    /// The signature is good, and not by somebody who may.
+    #[error("signature: {0}")]
+    NotSigned(SignatureError),
+    /// A module's file failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The work was interrupted.
+    #[error("the work was interrupted")]
+    Interrupted,
     /// The books failed.
     #[error(transparent)]
     Store(StoreError),
@@ -68,6 +83,12 @@ impl From<Refused> for DeskError {
             Refused::Duration { .. } => Self::Invalid { field: "duration_s", problem: refused.to_string() },
             Refused::Life(_) | Refused::Time(..) => Self::Conflict(refused.to_string()),
         }
+    }
+}
+
+impl From<stage::Refused> for DeskError {
+    fn from(refused: stage::Refused) -> Self {
+        Self::Conflict(refused.to_string())
     }
 }
 
@@ -89,6 +110,8 @@ pub struct Desk {
     pub(crate) targets: BTreeMap<TargetName, Role>,
     pub(crate) limits: Limits,
     pub(crate) evidence: PathBuf,
+    pub(crate) modules: Modules,
+    pub(crate) policy_admins: PathBuf,
     pub(crate) node_token: TokenHash,
     pub(crate) key: SigningKey,
 }

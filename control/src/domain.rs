@@ -2,11 +2,13 @@
 //!
 //! [`life`] is the table of a request's states; [`act`] says who may move it, as types; [`request`] joins them;
 //! [`deployment`] is what became of a grant on its node, which is never mixed with the request's own state.
+//! [`policy`] is a version of a policy module and its life.
 
 pub mod act;
 pub mod actor;
 pub mod deployment;
 pub mod key;
 pub mod life;
+pub mod policy;
 pub mod request;
 pub mod text;

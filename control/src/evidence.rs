@@ -4,8 +4,9 @@
 //! Reading is bounded in bytes, in commands and in how many read at once; a recording that is longer is told in part, and
 //! read whole by who downloads it.
 
-use crate::api::types::{CommandView, RecordingView};
+use crate::api::types::{CommandView, PolicyUse, RecordingView};
 use crate::domain::actor::UserRole;
+use crate::domain::policy::module_id::ModuleId;
 use portcullis_model::bytes::printable;
 use portcullis_model::event::EventKind;
 use portcullis_model::receipt::Receipt;
@@ -23,6 +24,8 @@ use tokio::sync::Semaphore;
 const BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Most commands of a list.
 const COMMANDS_MAX: usize = 10_000;
+/// Most changes of the module that judges that are told.
+const POLICIES_MAX: usize = 1000;
 /// Most characters of one command that are told.
 const TEXT_MAX: usize = 4096;
 
@@ -96,9 +99,9 @@ fn read(path: &Path) -> Option<RecordingView> {
     let (file, bytes) = match open(path) {
         Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => return Some(RecordingView { bytes: 0, state: format!("unreadable: {error}"), commands: vec![], truncated: true }),
+        Err(error) => return Some(RecordingView { bytes: 0, state: format!("unreadable: {error}"), policies: vec![], commands: vec![], truncated: true }),
     };
-    let mut view = RecordingView { bytes, state: String::new(), commands: vec![], truncated: bytes > BYTES_MAX };
+    let mut view = RecordingView { bytes, state: String::new(), policies: vec![], commands: vec![], truncated: bytes > BYTES_MAX };
     view.state = match commands(BufReader::new(file).take(BYTES_MAX), &mut view) {
         Ok(_) if view.truncated => "partly read".to_owned(),
         Ok(Some(Tail::Closed)) => "complete".to_owned(),
@@ -116,6 +119,12 @@ fn commands(input: io::Take<BufReader<File>>, view: &mut RecordingView) -> Resul
         let (pid, subject, denial) = match event.kind {
             EventKind::Allowed { pid, subject, .. } => (pid, subject, None),
             EventKind::Denied { pid, subject, denial, .. } => (pid, subject, Some(denial)),
+            EventKind::Started { policy, .. } | EventKind::PolicyChanged { policy, .. } => {
+                if view.policies.len() < POLICIES_MAX {
+                    view.policies.push(PolicyUse { since: event.at, digest: policy.map(ModuleId) });
+                }
+                continue;
+            }
             _ => continue,
         };
         if view.commands.len() >= COMMANDS_MAX {

@@ -42,6 +42,14 @@ pub enum FileError {
         /// what they should be
         wanted: u32,
     },
+    /// Others can change it.
+    #[error("{path} has mode {mode:04o}; group or others must not be able to write to it", path = .path.display())]
+    Writable {
+        /// which
+        path: PathBuf,
+        /// its permission bits
+        mode: u32,
+    },
     /// It is something else than is expected there.
     #[error("{path} is not {expected}", path = .path.display())]
     Kind {
@@ -122,6 +130,29 @@ pub(crate) fn read_private(path: &Path) -> Result<Option<String>, FileError> {
     text(path, file).map(Some)
 }
 
+/// The bytes of a file that belongs to this process alone, at most `most`; none when there is no such file.
+pub(crate) fn read_private_bytes(path: &Path, most: u64) -> Result<Option<Vec<u8>>, FileError> {
+    let Some((file, metadata)) = open(path)? else { return Ok(None) };
+    check_private(path, &metadata, 0o600)?;
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::io("read", path))?;
+    if bytes.len() as u64 > most { Err(FileError::content(path, "so few bytes as it may")) } else { Ok(Some(bytes)) }
+}
+
+/// The text of a file that decides whom to trust: it belongs to root or to this process, and nobody else can write to it.
+pub(crate) fn read_trusted(path: &Path) -> Result<Option<String>, FileError> {
+    let Some((file, metadata)) = open(path)? else { return Ok(None) };
+    let (owner, process) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner != process && owner != 0 {
+        return Err(FileError::Owner { path: path.to_owned(), owner, process });
+    }
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o022 != 0 {
+        return Err(FileError::Writable { path: path.to_owned(), mode });
+    }
+    text(path, file).map(Some)
+}
+
 /// The text of a file that nobody but its owner can read, whoever that is: root may read another user's.
 pub(crate) fn read_secret(path: &Path) -> Result<Option<String>, FileError> {
     let Some((file, metadata)) = open(path)? else { return Ok(None) };
@@ -136,6 +167,11 @@ pub(crate) fn read_shared(path: &Path) -> Result<Option<String>, FileError> {
 
 /// Writes the file beside its place and moves it there, so that it is never seen half written; on the disk when this returns.
 pub(crate) fn write(path: &Path, content: &str, mode: u32) -> Result<(), FileError> {
+    write_bytes(path, content.as_bytes(), mode)
+}
+
+/// The same for bytes.
+pub(crate) fn write_bytes(path: &Path, content: &[u8], mode: u32) -> Result<(), FileError> {
     let beside = path.with_extension("new");
     let written = (|| {
         match std::fs::remove_file(&beside) {
@@ -144,7 +180,7 @@ pub(crate) fn write(path: &Path, content: &str, mode: u32) -> Result<(), FileErr
         }
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
         file.set_permissions(std::fs::Permissions::from_mode(mode))?;
-        file.write_all(content.as_bytes())?;
+        file.write_all(content)?;
         file.sync_all()?;
         std::fs::rename(&beside, path)?;
         path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
@@ -182,6 +218,9 @@ mod tests {
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert!(read_private(&link).is_err());
         assert!(matches!(read_private(folder.path()), Err(FileError::Kind { .. })));
+        assert!(read_trusted(&path).is_ok());
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o664)).unwrap();
+        assert!(matches!(read_trusted(&path), Err(FileError::Writable { .. })));
         std::fs::write(&path, vec![b'x'; 70_000]).unwrap();
         assert!(matches!(read_shared(&path), Err(FileError::Content { .. })));
     }

@@ -25,6 +25,7 @@ mod evidence;
 mod files;
 mod keys;
 pub mod link;
+mod modules;
 pub mod store;
 mod timer;
 pub mod token;

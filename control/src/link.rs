@@ -6,7 +6,8 @@
 
 mod hub;
 mod socket;
+mod supply;
 mod told;
 
-pub use hub::{Attachment, Hub, NodeHello, Presence};
+pub use hub::{Attachment, Hub, NodeHello, Presence, Reported};
 pub(crate) use socket::serve;

@@ -5,12 +5,15 @@
 //! put in the same place; what is SQLite's own is in this file.
 
 mod grants;
+mod policies;
 mod requests;
 mod row;
 mod sessions;
 mod tokens;
 
 pub use grants::{Orders, StoredGrant, StoredRevocation};
+pub use policies::{Assignment, Content, Description, PolicyEvent, PolicyEventKind, PolicyFilter, Seat, StoredTrial};
+pub(crate) use policies::NewEvent;
 pub use requests::{HistoryRow, RequestFilter, StoredRequest};
 pub use row::Cursor;
 pub use sessions::{EndOrder, SessionFilter, StoredSession};
@@ -81,8 +84,8 @@ pub enum StoreError {
     /// A value cannot be written as JSON.
     #[error("a value does not write as JSON")]
     Json(#[from] serde_json::Error),
-    /// Somebody else moved the request in between.
-    #[error("the request was changed at the same time")]
+    /// Somebody else moved the request, or the version of a policy, in between.
+    #[error("it was changed at the same time")]
     Moved,
     /// All uids of temporary accounts are in use.
     #[error("all uids of temporary accounts are in use")]

@@ -100,8 +100,9 @@ pub(super) async fn guard(State((app, endpoint)): State<(App, Endpoint)>, mut re
         };
         // first come, first served; who waits for a node's receipt does not keep others waiting
         let slot = if endpoint.waits() { None } else { app.calls.acquire().await.ok() };
+        let large = if endpoint.has_module() { app.modules.acquire().await.ok() } else { None };
         let response = next.run(request).await;
-        drop((slot, counted));
+        drop((slot, large, counted));
         response
     };
     let patience = endpoint.patience(&app.desk.limits);

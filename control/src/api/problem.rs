@@ -63,12 +63,12 @@ impl From<DeskError> for Failure {
     fn from(error: DeskError) -> Self {
         match error {
             DeskError::NotFound(_) => Self::not_found(error),
-            DeskError::Forbidden(_) => Self::forbidden(error),
+            DeskError::Forbidden(_) | DeskError::NotSigned(_) => Self::forbidden(error),
             DeskError::Invalid { .. } => Self::invalid(error),
             DeskError::Conflict(_) => Self::conflict(error),
             DeskError::Limit(_) => Self::limit(error),
             DeskError::Store(ref busy) if busy.is_busy() => Self::busy("try again in a moment"),
-            DeskError::Store(_) | DeskError::Random(_) | DeskError::Sign(_) => Self::internal(&error),
+            DeskError::Store(_) | DeskError::File(_) | DeskError::Interrupted | DeskError::Random(_) | DeskError::Sign(_) => Self::internal(&error),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Every endpoint there is, as data: the router and the test that tries each without the right are both made from it.
 
 use super::problem::Failure;
-use super::{App, BODY_MAX, guard, health, requests, sessions};
+use super::{App, BODY_MAX, BODY_WITH_MODULE_MAX, guard, health, policies, requests, sessions};
 use crate::config::Limits;
 use crate::domain::actor::UserRole;
 use crate::evidence;
@@ -17,7 +17,8 @@ use std::time::Duration;
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Endpoint {
     CreateRequest, ListRequests, ShowRequest, ApproveRequest, RejectRequest, WithdrawRequest, CloseRequest, RevokeRequest,
-    ListSessions, ShowSession, TerminateSession, ReadRecording, ListTargets, Link, Health, Ready,
+    ListSessions, ShowSession, TerminateSession, ReadRecording, ListTargets, PushPolicy, ListPolicies, PolicyEvents, RollbackPolicy,
+    ShowPolicy, TestPassed, ShadowPolicy, CanaryPolicy, ActivatePolicy, RetirePolicy, PolicyTrial, Link, Health, Ready,
 }
 
 /// Who may call an endpoint.
@@ -32,15 +33,20 @@ pub enum Access {
 }
 
 const ENDERS: &[UserRole] = &[UserRole::Approver, UserRole::ProviderSecurity];
+const POLICY_READERS: &[UserRole] = &[UserRole::PolicyAdmin, UserRole::Auditor];
 /// For an ordinary call.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// For one with a module.
+const PATIENCE_WITH_MODULE: Duration = Duration::from_secs(60);
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 27] = [
         Self::CreateRequest, Self::ListRequests, Self::ShowRequest, Self::ApproveRequest, Self::RejectRequest, Self::WithdrawRequest,
         Self::CloseRequest, Self::RevokeRequest, Self::ListSessions, Self::ShowSession, Self::TerminateSession, Self::ReadRecording,
-        Self::ListTargets, Self::Link, Self::Health, Self::Ready,
+        Self::ListTargets, Self::PushPolicy, Self::ListPolicies, Self::PolicyEvents, Self::RollbackPolicy, Self::ShowPolicy,
+        Self::TestPassed, Self::ShadowPolicy, Self::CanaryPolicy, Self::ActivatePolicy, Self::RetirePolicy, Self::PolicyTrial,
+        Self::Link, Self::Health, Self::Ready,
     ];
 
     /// Its method.
@@ -48,9 +54,10 @@ impl Endpoint {
     pub fn method(self) -> Method {
         match self {
             Self::CreateRequest | Self::ApproveRequest | Self::RejectRequest | Self::WithdrawRequest | Self::CloseRequest
-            | Self::RevokeRequest | Self::TerminateSession => Method::POST,
+            | Self::RevokeRequest | Self::TerminateSession | Self::PushPolicy | Self::RollbackPolicy | Self::TestPassed
+            | Self::ShadowPolicy | Self::CanaryPolicy | Self::ActivatePolicy | Self::RetirePolicy => Method::POST,
             Self::ListRequests | Self::ShowRequest | Self::ListSessions | Self::ShowSession | Self::ReadRecording | Self::ListTargets
-            | Self::Link | Self::Health | Self::Ready => Method::GET,
+            | Self::ListPolicies | Self::PolicyEvents | Self::ShowPolicy | Self::PolicyTrial | Self::Link | Self::Health | Self::Ready => Method::GET,
         }
     }
 
@@ -70,6 +77,16 @@ impl Endpoint {
             Self::TerminateSession => "/v1/sessions/{id}/terminate",
             Self::ReadRecording => "/v1/sessions/{id}/recording",
             Self::ListTargets => "/v1/targets",
+            Self::PushPolicy | Self::ListPolicies => "/v1/policies",
+            Self::PolicyEvents => "/v1/policies/events",
+            Self::RollbackPolicy => "/v1/policies/rollback",
+            Self::ShowPolicy => "/v1/policies/{id}",
+            Self::TestPassed => "/v1/policies/{id}/test-passed",
+            Self::ShadowPolicy => "/v1/policies/{id}/shadow",
+            Self::CanaryPolicy => "/v1/policies/{id}/canary",
+            Self::ActivatePolicy => "/v1/policies/{id}/activate",
+            Self::RetirePolicy => "/v1/policies/{id}/retire",
+            Self::PolicyTrial => "/v1/policies/{id}/trial",
             Self::Link => "/v1/link",
             Self::Health => "/healthz",
             Self::Ready => "/readyz",
@@ -85,6 +102,9 @@ impl Endpoint {
             Self::RevokeRequest | Self::TerminateSession => Access::Roles(ENDERS),
             Self::ListRequests | Self::ShowRequest | Self::ListSessions | Self::ShowSession | Self::ListTargets => Access::Roles(&UserRole::ALL),
             Self::ReadRecording => Access::Roles(&evidence::READ_BY),
+            Self::PushPolicy | Self::RollbackPolicy | Self::TestPassed | Self::ShadowPolicy | Self::CanaryPolicy | Self::ActivatePolicy
+            | Self::RetirePolicy => Access::Roles(&[UserRole::PolicyAdmin]),
+            Self::ListPolicies | Self::PolicyEvents | Self::ShowPolicy | Self::PolicyTrial => Access::Roles(POLICY_READERS),
             Self::Link => Access::Node,
             Self::Health | Self::Ready => Access::Open,
         }
@@ -92,12 +112,35 @@ impl Endpoint {
 
     /// Whether a call waits for what nodes say.
     pub(super) fn waits(self) -> bool {
-        matches!(self, Self::CloseRequest | Self::RevokeRequest | Self::TerminateSession)
+        matches!(self, Self::CloseRequest | Self::RevokeRequest | Self::TerminateSession) || self.waits_for_policies()
+    }
+
+    fn waits_for_policies(self) -> bool {
+        matches!(
+            self,
+            Self::RollbackPolicy | Self::TestPassed | Self::ShadowPolicy | Self::CanaryPolicy | Self::ActivatePolicy | Self::RetirePolicy
+        )
+    }
+
+    /// Most bytes of its body.
+    fn body_max(self) -> usize {
+        if self.has_module() { BODY_WITH_MODULE_MAX } else { BODY_MAX }
+    }
+
+    /// Whether a module comes with it.
+    pub(super) fn has_module(self) -> bool {
+        self == Self::PushPolicy
     }
 
     /// How long a call may take until there is an answer.
     pub(super) fn patience(self, limits: &Limits) -> Duration {
-        if self.waits() { PATIENCE + Duration::from_millis(limits.receipt_wait_ms) } else { PATIENCE }
+        match self {
+            // a module comes with it
+            Self::PushPolicy => PATIENCE_WITH_MODULE,
+            _ if self.waits_for_policies() => PATIENCE + Duration::from_millis(limits.policy_wait_ms),
+            _ if self.waits() => PATIENCE + Duration::from_millis(limits.receipt_wait_ms),
+            _ => PATIENCE,
+        }
     }
 
     fn handler(self) -> MethodRouter<App> {
@@ -115,6 +158,17 @@ impl Endpoint {
             Self::TerminateSession => post(sessions::terminate),
             Self::ReadRecording => get(sessions::recording),
             Self::ListTargets => get(sessions::targets),
+            Self::PushPolicy => post(policies::push),
+            Self::ListPolicies => get(policies::list),
+            Self::PolicyEvents => get(policies::events),
+            Self::RollbackPolicy => post(policies::rollback),
+            Self::ShowPolicy => get(policies::show),
+            Self::TestPassed => post(policies::test_passed),
+            Self::ShadowPolicy => post(policies::shadow),
+            Self::CanaryPolicy => post(policies::canary),
+            Self::ActivatePolicy => post(policies::activate),
+            Self::RetirePolicy => post(policies::retire),
+            Self::PolicyTrial => get(policies::trial),
             Self::Link => get(sessions::link),
             Self::Health => get(health::alive),
             Self::Ready => get(health::ready),
@@ -127,12 +181,12 @@ pub(crate) fn router(app: App) -> Router {
     Endpoint::ALL
         .into_iter()
         .fold(Router::new(), |router, endpoint| {
-            let guarded = endpoint.handler().layer(from_fn_with_state((app.clone(), endpoint), guard::guard));
+            let bounded = endpoint.handler().layer(DefaultBodyLimit::max(endpoint.body_max()));
+            let guarded = bounded.layer(from_fn_with_state((app.clone(), endpoint), guard::guard));
             router.route(endpoint.path(), guarded)
         })
         .fallback(async || Failure::not_found("there is no such path"))
         .method_not_allowed_fallback(async || Failure::method("not by this method"))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(from_fn(guard::headers))
         .with_state(app)
 }

@@ -3,6 +3,10 @@
 //! Times are milliseconds since 1970 in UTC; durations carry their unit in the name. What comes in is read strictly:
 //! an unknown field is refused. What goes out may gain fields within one version of the API.
 
+mod policies;
+
+pub use policies::*;
+
 use crate::domain::actor::UserRole;
 use crate::domain::deployment::Deployment;
 use crate::domain::life::State;
@@ -275,6 +279,8 @@ pub struct RecordingView {
     pub bytes: u64,
     /// `complete` (ends as a recording does), `open` (still being written, or cut off), or `damaged: WHY`.
     pub state: String,
+    /// Which modules judged it, in order; at most 1,000.
+    pub policies: Vec<PolicyUse>,
     /// What was asked and how it was answered, in order; at most 10,000.
     pub commands: Vec<CommandView>,
     /// Whether there were more commands.
@@ -319,6 +325,8 @@ pub struct TargetView {
     pub layers: Vec<Layer>,
     /// Sessions that run there.
     pub sessions: u64,
+    /// What judges there, as last told; none when its link is down.
+    pub policies: Option<TargetPolicies>,
 }
 
 /// Answer of `/healthz` and `/readyz`.

@@ -97,6 +97,22 @@ impl Desk {
         })
     }
 
+    /// Whether something would judge it, as far as the nodes have said: without a module everything is denied, and nobody is
+    /// served by an approval of that.
+    fn judged(&self, facts: &Facts) -> Result<(), DeskError> {
+        for target in &facts.targets {
+            let (Some(role), presence) = (self.targets.get(target), self.hub.look(target)) else { continue };
+            let Some(reported) = presence.policies.filter(|_| presence.connected) else { continue };
+            // a node that has just started does not know it yet
+            let known = !reported.state.enforced.is_empty();
+            if known && !reported.state.enforced.iter().any(|one| one.action == facts.action && one.role == *role) {
+                let action = facts.action;
+                return Err(DeskError::Conflict(format!("no policy module judges {action} on {target} ({role}): everything would be denied there")));
+            }
+        }
+        Ok(())
+    }
+
     /// Takes down a new request.
     ///
     /// # Errors
@@ -110,6 +126,7 @@ impl Desk {
             let facts = self.facts(actor, new.clone(), RequestId::from_entropy(entropy()?), now)?;
             let id = facts.id.clone();
             let request = AccessRequest::submit(facts);
+            self.judged(request.facts())?;
             let mut write = self.store.write().await?;
             let (waiting, recent) = write.load_of(&actor.name, UnixMs(now.0.saturating_sub(HOUR_MS))).await?;
             if waiting >= u64::from(self.limits.waiting_max) {

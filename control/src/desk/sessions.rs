@@ -118,6 +118,7 @@ impl Desk {
                 host_keys: presence.hello.host_keys,
                 layers: presence.hello.layers,
                 sessions: read.running_on(name).await?,
+                policies: if presence.connected { self.policies_on(&mut read, name).await? } else { None },
             });
         }
         Ok(Page { items, next: None })

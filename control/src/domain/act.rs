@@ -61,6 +61,9 @@ pub enum Forbidden {
     /// Segregation of duties.
     #[error("a request cannot be approved by the person who made it or whom it is for")]
     OwnRequest,
+    /// Only policy admins change policies.
+    #[error("the role {0} may not change policies")]
+    Policies(UserRole),
     /// Another operator's request.
     #[error("only the requester may {0} a request")]
     NotRequester(Event),

@@ -2,6 +2,7 @@
 
 use crate::domain::text::TargetName;
 use portcullis_model::layer::Layer;
+use portcullis_model::policy::PolicyState;
 use portcullis_model::time::UnixMs;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,6 +29,19 @@ pub struct Presence {
     pub since: Option<UnixMs>,
     /// What it last said about itself.
     pub hello: NodeHello,
+    /// What it last said about policies, on this connection.
+    pub policies: Option<Reported>,
+}
+
+/// What a node said about policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reported {
+    /// What.
+    pub state: PolicyState,
+    /// When it said so.
+    pub at: UnixMs,
+    /// When it first named that assignment.
+    pub since: UnixMs,
 }
 
 #[derive(Debug, Default)]
@@ -78,7 +92,7 @@ impl Hub {
         taken.replaced.cancel();
         taken.number += 1;
         taken.replaced = CancellationToken::new();
-        taken.presence = Presence { connected: true, since: Some(now), hello };
+        taken.presence = Presence { connected: true, since: Some(now), hello, policies: None };
         Some(Attachment { number: taken.number, replaced: taken.replaced.clone() })
     }
 
@@ -89,6 +103,17 @@ impl Hub {
         if taken.number == attachment.number {
             taken.presence.connected = false;
             taken.presence.since = Some(now);
+        }
+    }
+
+    /// What a node says about policies; not heard when a newer connection has the seat.
+    pub fn report(&self, target: &TargetName, attachment: &Attachment, state: PolicyState, now: UnixMs) {
+        let Some(seat) = self.seats.get(target) else { return };
+        let mut taken = lock(seat);
+        if taken.number == attachment.number {
+            let before = taken.presence.policies.as_ref().filter(|before| before.state.sequence == state.sequence);
+            let since = before.map_or(now, |before| before.since);
+            taken.presence.policies = Some(Reported { state, at: now, since });
         }
     }
 
@@ -135,7 +160,11 @@ mod tests {
         let hub = Hub::new([target.clone()].into_iter());
         assert_eq!(hub.look(&target), Presence::default());
         let first = hub.attach(&target, NodeHello::default(), UnixMs(1)).unwrap();
+        hub.report(&target, &first, PolicyState { sequence: 4, ..PolicyState::default() }, UnixMs(1));
+        assert_eq!(hub.look(&target).policies.map(|reported| reported.state.sequence), Some(4));
         let second = hub.attach(&target, NodeHello::default(), UnixMs(2)).unwrap();
+        hub.report(&target, &first, PolicyState::default(), UnixMs(2));
+        assert_eq!(hub.look(&target).policies, None, "the old connection is not heard any more");
         assert!(first.replaced.is_cancelled() && !second.replaced.is_cancelled());
         hub.detach(&target, &first, UnixMs(3));
         assert!(hub.look(&target).connected);

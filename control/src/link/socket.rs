@@ -1,7 +1,8 @@
 //! One connection of a node, from its Hello to its end.
 
+use super::supply::Supply;
 use super::told::Told;
-use super::NodeHello;
+use super::{Attachment, NodeHello};
 use crate::desk::{Desk, DeskError, Standing, now};
 use crate::domain::text::TargetName;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
@@ -87,7 +88,7 @@ async fn converse(socket: &mut WebSocket, desk: &Arc<Desk>, shutdown: &Cancellat
     };
     let attachment = desk.hub.attach(&node.target, node.hello.clone(), now()).ok_or_else(|| End::Refused("unknown target".to_owned()))?;
     tracing::info!(target = %node.target, sessions = node.sessions.len(), "link is up");
-    let end = attend(socket, desk, &node, &attachment.replaced, shutdown).await;
+    let end = attend(socket, desk, &node, &attachment, shutdown).await;
     desk.hub.detach(&node.target, &attachment, now());
     end
 }
@@ -151,11 +152,12 @@ fn introduce(desk: &Desk, message: FromNode) -> Result<Node, End> {
 
 /// Tells and hears until the connection ends. What was heard is written down before anything can end it.
 async fn attend(
-    socket: &mut WebSocket, desk: &Desk, node: &Node, replaced: &CancellationToken, shutdown: &CancellationToken,
+    socket: &mut WebSocket, desk: &Desk, node: &Node, attachment: &Attachment, shutdown: &CancellationToken,
 ) -> Result<Infallible, End> {
     let target = &node.target;
     let unfounded = desk.arrived(target, &node.sessions).await?;
     let mut told = Told::default();
+    let mut supply = Supply::default();
     let state = told.state(&desk.orders(target).await?, Instant::now());
     say(socket, &state).await?;
     for id in unfounded {
@@ -170,12 +172,24 @@ async fn attend(
         let tell = tokio::select! {
             message = next(socket) => {
                 heard = Instant::now();
-                if let Some(message) = message? {
-                    record(socket, desk, target, message).await?;
+                match message? {
+                    None => {}
+                    Some(FromNode::WantModule(digest)) => supply.want(digest),
+                    Some(FromNode::Policies(state)) => {
+                        told.enforces(state.sequence);
+                        desk.policies_reported(target, attachment, state).await?;
+                    }
+                    Some(message) => record(socket, desk, target, message).await?,
                 }
                 false
             }
-            () = replaced.cancelled() => return Err(End::Replaced),
+            () = std::future::ready(()), if supply.is_open() => {
+                if let Some(part) = supply.part(desk, target).await? {
+                    say(socket, &part).await?;
+                }
+                false
+            }
+            () = attachment.replaced.cancelled() => return Err(End::Replaced),
             () = shutdown.cancelled() => return Err(End::Shutdown),
             () = desk.hub.woken(target) => true,
             _ = look.tick() => true,
@@ -206,10 +220,9 @@ async fn record(socket: &mut WebSocket, desk: &Desk, target: &TargetName, messag
                 say(socket, &ToNode::EndSession(id)).await?;
             }
         }
-        // no module is pushed through this controller: there is none to send, and nothing on trial
-        FromNode::WantModule(digest) => tracing::warn!(%target, %digest, "the node wants a module that is not here"),
-        FromNode::Policies(state) => tracing::debug!(%target, sequence = state.sequence, "the node told which policies judge"),
-        FromNode::Trial(report) => tracing::debug!(%target, candidate = %report.candidate, "the node told of a trial"),
+        FromNode::Trial(report) => desk.trial_reported(target, *report).await?,
+        // these two are about the connection itself, which has dealt with them
+        FromNode::WantModule(_) | FromNode::Policies(_) => {}
         FromNode::SessionEnded { receipt, exit } => desk.session_ended(target, &receipt, exit.as_ref()).await?,
     }
     Ok(())

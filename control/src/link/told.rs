@@ -20,6 +20,8 @@ pub(super) struct Told {
     grants: HashSet<GrantId>,
     revocations: HashMap<GrantId, Instant>,
     ends: HashMap<SessionId, Instant>,
+    policies: HashMap<u64, Instant>,
+    enforced: u64,
 }
 
 /// Whether `id` has to be told now; notes that it is.
@@ -43,6 +45,11 @@ impl Told {
         }
     }
 
+    /// The node enforces this assignment: it need not be told again.
+    pub(super) fn enforces(&mut self, sequence: u64) {
+        self.enforced = sequence;
+    }
+
     /// What is new. Ends come first: they must not wait behind anything.
     pub(super) fn news(&mut self, orders: Orders, now: Instant) -> Vec<ToNode> {
         let mut news = Vec::new();
@@ -61,6 +68,12 @@ impl Told {
         for id in orders.ends {
             if is_due(&mut self.ends, &id, now) {
                 news.push(ToNode::EndSession(id));
+            }
+        }
+        if let Some((sequence, assignment)) = orders.policies {
+            self.policies.retain(|told, _| *told == sequence);
+            if self.enforced < sequence && is_due(&mut self.policies, &sequence, now) {
+                news.push(ToNode::Policies(assignment));
             }
         }
         for (id, _, grant) in orders.grants {

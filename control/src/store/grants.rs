@@ -7,6 +7,7 @@ use crate::domain::text::TargetName;
 use portcullis_model::account::{AccountName, AccountUid, UID_FIRST, UID_LAST};
 use portcullis_model::grant::{Grant, SignedGrant, SignedRevocation};
 use portcullis_model::id::{GrantId, RequestId, SessionId};
+use portcullis_model::policy::SignedPolicyAssignment;
 use portcullis_model::receipt::RevokeReceipt;
 use portcullis_model::time::UnixMs;
 use std::collections::BTreeSet;
@@ -56,6 +57,8 @@ pub struct Orders {
     pub revocations: Vec<(GrantId, SignedRevocation)>,
     /// Running sessions that it is to end.
     pub ends: Vec<SessionId>,
+    /// Which modules are to judge, with its number; none when nothing was ever put in force.
+    pub policies: Option<(u64, SignedPolicyAssignment)>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -167,6 +170,7 @@ impl View {
         .bind(i64::from(limit))
         .fetch_all(self.connection())
         .await?;
+        let policies = self.assignment(target).await?.map(|told| (told.sequence, told.signed));
         let grants = grants.into_iter().map(|(id, deployment, signed)| {
             let of = Of { table: "grant", id: &id };
             Ok((of.get("id", id.parse().ok())?, of.get("deployment", Deployment::from_name(&deployment))?, of.json("signed", &signed)?))
@@ -180,6 +184,7 @@ impl View {
             grants: grants.collect::<Result<_, StoreError>>()?,
             revocations: revocations.collect::<Result<_, StoreError>>()?,
             ends: ends.collect::<Result<_, StoreError>>()?,
+            policies,
         })
     }
 }

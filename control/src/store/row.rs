@@ -27,7 +27,7 @@ impl FromStr for Cursor {
     type Err = InvalidCursor;
     fn from_str(text: &str) -> Result<Self, InvalidCursor> {
         let (at, id) = text.split_once('.').ok_or(InvalidCursor)?;
-        let plain = id.len() <= 32 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let plain = id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         let at = at.parse().map_err(|_| InvalidCursor)?;
         if plain { Ok(Self { at: UnixMs(at), id: id.to_owned() }) } else { Err(InvalidCursor) }
     }

@@ -6,6 +6,7 @@ use portcullis_model::action::Role;
 use portcullis_model::grant::{Grant, Revocation, SignedGrant, SignedRevocation};
 use portcullis_model::id::SessionId;
 use portcullis_model::layer::{Layer, LayerState};
+use portcullis_model::policy::{PolicyAssignment, SignedPolicyAssignment};
 use portcullis_model::receipt::{EndCause, Receipt, RevokeReceipt};
 use portcullis_model::session::SessionFacts;
 use portcullis_model::time::UnixMs;
@@ -64,6 +65,12 @@ impl Peer {
 
     pub(crate) fn revocation(&self, signed: &SignedRevocation) -> Revocation {
         signed.verify(&self.key, &self.target).unwrap()
+    }
+
+    pub(crate) fn assignment(&self, signed: &SignedPolicyAssignment) -> PolicyAssignment {
+        let told = signed.verify(&self.key, &self.target).unwrap();
+        told.check().unwrap();
+        told
     }
 
     pub(crate) async fn say(&mut self, message: &FromNode) {

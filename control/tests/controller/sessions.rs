@@ -3,8 +3,10 @@
 use crate::peer::{Peer, receipt, session};
 use crate::world::{Running, World, act, new_request, why};
 use portcullis_control::api::types::{Ended, RequestDetail, SessionDetail, SessionState, SessionView};
+use portcullis_control::domain::policy::module_id::ModuleId;
 use portcullis_model::decision::{Authority, Journal as _};
 use portcullis_model::event::{Event, EventKind};
+use portcullis_model::id::PolicyDigest;
 use portcullis_model::receipt::EndCause;
 use portcullis_model::session::{Purpose, SessionFacts};
 use portcullis_model::subject::{Exec, Subject};
@@ -30,7 +32,7 @@ fn exec(argv: &[&str]) -> Subject {
 /// A recording as the keeper makes one, with one exec allowed and one denied.
 fn record(evidence: &Path, facts: &SessionFacts) -> Writer {
     let mut writer = Writer::create(evidence, &facts.id, None).unwrap();
-    let start = EventKind::Started { facts: Box::new(facts.clone()), purpose: Purpose::Shell, window: None, layers: vec![], policy: None };
+    let start = EventKind::Started { facts: Box::new(facts.clone()), purpose: Purpose::Shell, window: None, layers: vec![], policy: Some(PolicyDigest::of(b"a module")) };
     let subject = exec(&["ls", "a b\u{1b}[2J"]);
     let allowed = EventKind::Allowed { pid: 5, subject, confinement: Confinement::default(), authority: Authority::Portcullis };
     let denial = Denial { rule: "docker-mounts".into(), reason: "mounts of /".into(), hint: String::new() };
@@ -65,6 +67,7 @@ async fn a_session_is_told_with_the_commands_of_its_recording() {
     let open: SessionDetail = running.get("auditor", &path).await;
     let recording = open.recording.unwrap();
     assert_eq!((recording.state.as_str(), recording.truncated, recording.commands.len()), ("open", false, 2));
+    assert_eq!(recording.policies.iter().map(|one| one.digest).collect::<Vec<_>>(), [Some(ModuleId(PolicyDigest::of(b"a module")))]);
     assert_eq!(recording.commands[0].text, "/usr/bin/ls a b\\x1b[2J");
     assert_eq!((recording.commands[1].allowed, recording.commands[1].rule.as_str()), (false, "docker-mounts"));
     let end = receipt(&facts, EndCause::Exit, 0);

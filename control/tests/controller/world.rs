@@ -24,6 +24,8 @@ pub(crate) const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJFNQwNQEPTZIE
 pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) limits: Limits,
+    /// Targets beside node1 and node2.
+    pub(crate) more_targets: Vec<(String, Role)>,
 }
 
 /// A running controller.
@@ -42,18 +44,19 @@ impl World {
         for name in ["trust", "evidence"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
-        Self { folder, limits: Limits { duration_min_s: 1, receipt_wait_ms: 300, ..Limits::default() } }
+        Self { folder, limits: Limits { duration_min_s: 1, receipt_wait_ms: 300, policy_wait_ms: 300, ..Limits::default() }, more_targets: vec![] }
     }
 
     pub(crate) fn config(&self) -> ControllerConfig {
         let target = |name: &str, role| TargetConfig { name: name.to_owned(), role };
+        let more = self.more_targets.iter().map(|(name, role)| target(name, *role));
         ControllerConfig {
             data: self.folder.path().join("controller"),
             trust: self.folder.path().join("trust"),
             policy_admins: self.folder.path().join("policy-admins"),
             evidence: self.folder.path().join("evidence"),
             listen: "127.0.0.1:0".parse().unwrap(),
-            targets: vec![target("node1", Role::Cps), target("node2", Role::Host)],
+            targets: [target("node1", Role::Cps), target("node2", Role::Host)].into_iter().chain(more).collect(),
             limits: self.limits.clone(),
         }
     }

@@ -57,6 +57,7 @@ fn the_largest_state_fits_into_a_message() {
             grants: (0..u16::try_from(limits.grants_max).unwrap()).map(grant).collect(),
             revocations: (0..1000).map(|number| revocation(number, reason)).collect(),
             ends: vec![],
+            policies: None,
         };
         let state = Told::default().state(&orders, Instant::now());
         let length = serde_json::to_string(&state).unwrap().len();
@@ -70,6 +71,7 @@ fn everything_is_told_once_ends_first_and_again_when_unanswered() {
         grants: vec![grant(1)],
         revocations: (2..150).map(|number| revocation(number, "x")).collect(),
         ends: vec![SessionId::from_entropy([1; 10])],
+        policies: None,
     };
     let now = Instant::now();
     let mut told = Told::default();
@@ -81,7 +83,7 @@ fn everything_is_told_once_ends_first_and_again_when_unanswered() {
     assert!(told.news(orders(), now + AGAIN / 2).is_empty());
     let again = told.news(orders(), now + AGAIN);
     assert_eq!(again.len(), 149, "all but the grant: it is in the State, and was told for an answer");
-    let none = Orders { grants: vec![], revocations: vec![], ends: vec![] };
+    let none = Orders { grants: vec![], revocations: vec![], ends: vec![], policies: None };
     assert!(told.news(none, now).is_empty());
     assert!(told.grants.is_empty() && told.revocations.is_empty() && told.ends.is_empty(), "what is settled is not remembered");
 }
