@@ -9,6 +9,7 @@ mod doctor;
 mod host_key;
 mod outcome;
 mod play;
+mod policy;
 mod request;
 mod screen;
 mod session;
@@ -60,6 +61,9 @@ enum Noun {
     /// Sessions under granted requests
     #[command(subcommand)]
     Session(session::Verb),
+    /// Policy modules
+    #[command(subcommand)]
+    Policy(policy::Verb),
     /// The SSH server's own keys
     #[command(subcommand)]
     HostKey(host_key::Verb),
@@ -115,6 +119,7 @@ impl Cli {
                 Noun::Doctor => return doctor::run(&desk).await,
                 Noun::Request(verb) => return request::run(&desk, verb).await,
                 Noun::Session(verb) => return session::run(&desk, verb).await,
+                Noun::Policy(verb) => return policy::run(&desk, verb).await,
                 Noun::HostKey(verb) => return host_key::run(&desk, &verb),
             }
             .map(|()| Outcome::Done)

@@ -19,6 +19,7 @@ const ANSWER_MAX: usize = 64 * 1024 * 1024;
 pub(super) enum As {
     Operator,
     Approver,
+    PolicyAdmin,
     Auditor,
 }
 
@@ -27,6 +28,7 @@ impl As {
         match self {
             Self::Operator => "operator",
             Self::Approver => "approver",
+            Self::PolicyAdmin => "policy-admin",
             Self::Auditor => "auditor",
         }
     }

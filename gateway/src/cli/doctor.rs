@@ -36,6 +36,18 @@ pub(super) async fn run(desk: &Desk) -> Result<Outcome, CliError> {
         if !findings.targets.is_empty() {
             screen.table(["TARGET", "ROLE", "LINK", "SSH", "SESSIONS", "WEAKER LAYERS"], rows.collect())?;
         }
+        let judged = findings.targets.iter().filter_map(|target| Some((target, target.policies.as_ref()?)));
+        let rows = judged.clone().flat_map(|(target, policies)| {
+            policies.enforced.iter().map(|one| [target.name.clone(), one.action.to_string(), one.role.to_string(), one.digest.to_string().chars().take(12).collect()])
+        });
+        if rows.clone().next().is_some() {
+            screen.table(["TARGET", "ACTION", "ROLE", "POLICY MODULE"], rows.collect())?;
+        }
+        for (target, policies) in judged {
+            if let Some(error) = &policies.error {
+                screen.line(&super::screen::shown(&format!("{}: policies: {error}", target.name)))?;
+            }
+        }
         findings.controller.iter().try_for_each(|why| screen.line(&format!("controller: {}", super::screen::shown(why))))
     })?;
     let missing = findings.layers.iter().any(|layer| layer.state == LayerState::Missing);

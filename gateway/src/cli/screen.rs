@@ -18,6 +18,11 @@ impl Screen {
         Self { json, terminal: io::stdout().is_terminal() }
     }
 
+    /// Whether answers are JSON.
+    pub(super) fn is_json(self) -> bool {
+        self.json
+    }
+
     /// A value as JSON, or whatever `text` writes.
     pub(super) fn show<T: Serialize>(self, value: &T, text: impl FnOnce(Self) -> io::Result<()>) -> io::Result<()> {
         if self.json {

@@ -96,6 +96,10 @@ async fn show(desk: &Desk, id: &SessionId) -> Result<Outcome, CliError> {
         }
         let Some(recording) = &detail.recording else { return Ok(()) };
         screen.line(&format!("recording: {} bytes, {}", recording.bytes, shown(&recording.state)))?;
+        for policy in &recording.policies {
+            let judge = policy.digest.as_ref().map_or_else(|| "no module".to_owned(), |digest| format!("module {digest}"));
+            screen.line(&format!("judged by {judge} since {}", time(policy.since)))?;
+        }
         let rows = recording.commands.iter().map(|command| {
             let answer = if command.allowed { "allowed".to_owned() } else { format!("denied {}: {}", command.rule, command.reason) };
             [time(command.at), command.kind.clone(), command.text.clone(), answer]
