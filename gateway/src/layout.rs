@@ -46,6 +46,12 @@ impl Layout {
         self.judge_run().join("judge.sock")
     }
 
+    /// The judge's socket for the warden, which says there which modules judge.
+    #[must_use]
+    pub fn policies_socket(&self) -> PathBuf {
+        self.judge_run().join("policies.sock")
+    }
+
     /// The controller's own folder.
     #[must_use]
     pub fn controller(&self) -> PathBuf {

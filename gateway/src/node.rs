@@ -5,11 +5,13 @@
 //! the other: questions to the warden run in tasks of their own, reports lie in the [`Outbox`] until they are sent.
 
 mod outbox;
+mod policies;
 
 pub use outbox::Outbox;
 
 use crate::access::Access;
 use crate::session::warden::{self, Warden};
+use policies::Policies;
 use ed25519_dalek::VerifyingKey;
 use portcullis_model::action::Role;
 use portcullis_model::grant::{Grant, SignedGrant, SignedRevocation};
@@ -99,6 +101,7 @@ pub struct Node {
     revoking: HashMap<GrantId, SignedRevocation>,
     /// Done: told again whenever the controller asks again.
     receipts: VecDeque<RevokeReceipt>,
+    policies: Policies,
     met: watch::Sender<bool>,
     running: watch::Sender<usize>,
 }
@@ -118,17 +121,20 @@ impl Node {
     #[must_use]
     pub fn new(identity: Identity, access: Access, warden: Warden, outbox: Outbox) -> (Self, mpsc::Sender<Event>, mpsc::Receiver<Event>) {
         let (events, received) = mpsc::channel(1024);
+        let tasks = TaskTracker::new();
+        let policies = Policies::new(warden.clone(), outbox.clone(), &tasks);
         let node = Self {
             identity,
             access,
             warden,
             outbox,
             events: events.clone(),
-            tasks: TaskTracker::new(),
+            tasks,
             layers: Vec::new(),
             sessions: BTreeMap::new(),
             revoking: HashMap::new(),
             receipts: VecDeque::new(),
+            policies,
             met: watch::Sender::new(false),
             running: watch::Sender::new(0),
         };
@@ -173,11 +179,13 @@ impl Node {
                 ToNode::Grant(grant) => self.on_grant(grant),
                 ToNode::Revoke(revocation) => self.on_revoke(revocation),
                 ToNode::EndSession(session) => self.end_session(session, EndCause::Terminated),
-                ToNode::Policies(_) | ToNode::Module(_) => tracing::warn!("this node's policies are its own folder's alone"),
+                ToNode::Policies(assignment) => self.policies.assigned(assignment),
+                ToNode::Module(chunk) => self.policies.came(chunk),
             },
             Event::Greet(reply) => {
                 // a connection that has gone meanwhile greets again
                 let _ = reply.send(self.greeting());
+                self.policies.greeted();
             }
             Event::Installed { grant, error } => {
                 let id = grant.id.clone();
@@ -212,6 +220,9 @@ impl Node {
                 }
                 self.outbox.push(FromNode::SessionEnded { receipt, exit });
             }
+            warden::Event::WantModule(digest) => self.policies.wanted(digest),
+            warden::Event::Policies(state) => self.policies.told(state),
+            warden::Event::Trial(report) => self.outbox.push(FromNode::Trial(report)),
             warden::Event::Revoked(receipt) => self.on_revoked(receipt),
             warden::Event::NotRevoked { grant, reason } => {
                 // the grant stays barred here; the controller asks again
@@ -237,6 +248,7 @@ impl Node {
         for (grant, revocation) in self.revoking.clone() {
             self.ask_to_revoke(grant, revocation);
         }
+        self.policies.warden_up();
         tracing::info!(grants = self.access.all().len(), "the warden is there");
         self.met.send_replace(true);
         Ok(())

@@ -3,7 +3,7 @@
 //! A message leaves the queue when it was sent, not before, so one that was on its way when the connection broke is sent
 //! again; every message may be. The queue is bounded: while the controller is away for long, the oldest reports of
 //! sessions go first, for the next greeting says which sessions run. Receipts of revocations and answers to grants never
-//! go: there is at most one of each for a grant.
+//! go: there is at most one of each for a grant, and one of each kind of what is told of policies.
 
 use portcullis_model::wire::link::FromNode;
 use std::collections::VecDeque;
@@ -86,6 +86,10 @@ fn replaces(new: &FromNode, old: &FromNode) -> bool {
     match (new, old) {
         (FromNode::Revoked(new), FromNode::Revoked(old)) => new.grant == old.grant,
         (FromNode::Deployed { grant: new, .. }, FromNode::Deployed { grant: old, .. }) => new == old,
+        (FromNode::Policies(_), FromNode::Policies(_)) => true,
+        (FromNode::WantModule(new), FromNode::WantModule(old)) => new == old,
+        // cumulative: the newer one has all that the older one had
+        (FromNode::Trial(new), FromNode::Trial(old)) => (new.action, new.role, new.candidate, new.trial, new.since) == (old.action, old.role, old.candidate, old.trial, old.since),
         _ => false,
     }
 }

@@ -87,6 +87,8 @@ impl Plan<'_> {
                     .path("--modules", &config.modules)
                     .path("--socket", &layout.judge_socket())
                     .text("--keeper-uid", users.own.uid)
+                    .path("--policies", &layout.policies_socket())
+                    .path("--policy-admins", &config.policy_admins)
                     .done(),
                 account: users.judge(),
             },
@@ -101,6 +103,7 @@ impl Plan<'_> {
                     .path("--socket", &layout.warden_socket())
                     .text("--gateway-uid", users.gateway().unwrap_or(users.own).uid)
                     .path("--judge", &layout.judge_socket())
+                    .path("--judge-policies", &layout.policies_socket())
                     .path("--controller-key", &layout.controller_key())
                     .path("--shell", &programs.shell)
                     .done(),

@@ -8,11 +8,14 @@ use super::keeper::Keeper;
 use super::packet::{Buffer, PacketFault, PacketSocket};
 use portcullis_model::action::Role;
 use portcullis_model::grant::{SignedGrant, SignedRevocation};
-use portcullis_model::id::{GrantId, SessionId};
+use portcullis_model::id::{GrantId, PolicyDigest, SessionId};
 use portcullis_model::layer::Layer;
+use portcullis_model::policy::{PolicyState, SIGNATURE_MAX, SignedPolicyAssignment, TrialReport};
 use portcullis_model::receipt::{EndCause, Receipt, RevokeReceipt};
 use portcullis_model::session::{ExitStatus, SessionFacts};
 use portcullis_model::wire::PROTOCOL;
+use portcullis_model::wire::link::ModuleChunk;
+use portcullis_model::wire::packet::{self, CHUNK_MAX};
 use portcullis_model::wire::warden::{FromWarden, OpenSession, ToWarden};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -58,6 +61,12 @@ pub enum Event {
         /// why, as the warden says
         reason: String,
     },
+    /// A module is named by an assignment and is not on this node.
+    WantModule(PolicyDigest),
+    /// What judges on this node.
+    Policies(PolicyState),
+    /// What a trial showed so far.
+    Trial(Box<TrialReport>),
     /// A session started.
     Started(Box<SessionFacts>),
     /// A session ended.
@@ -105,6 +114,8 @@ enum Question {
     Open(Box<OpenSession>, Reply<Opened>),
     Revoke(GrantId, SignedRevocation),
     End(SessionId, EndCause),
+    Policies(SignedPolicyAssignment),
+    Module(ModuleChunk),
 }
 
 #[derive(Debug)]
@@ -153,6 +164,32 @@ impl Warden {
         self.questions.send(Question::End(session, cause)).await.map_err(|_| WardenError::Away)
     }
 
+    /// Says which modules are to judge. What comes of it is an [`Event`].
+    ///
+    /// # Errors
+    /// [`WardenError::Away`] when it could not even be said; [`WardenError::Refused`] when it is more than can be.
+    pub async fn policies(&self, assignment: SignedPolicyAssignment) -> Result<(), WardenError> {
+        // what does not fit would end the connection, and every session with it
+        if packet::encode(&ToWarden::Policies(assignment.clone())).is_err() {
+            return Err(WardenError::Refused("the policy assignment is too large".to_owned()));
+        }
+        self.questions.send(Question::Policies(assignment)).await.map_err(|_| WardenError::Away)
+    }
+
+    /// Passes a part of a module on, in parts that fit the warden's packets.
+    ///
+    /// # Errors
+    /// [`WardenError::Away`] when it could not even be said; [`WardenError::Refused`] when its signature is more than can be.
+    pub async fn module(&self, chunk: ModuleChunk) -> Result<(), WardenError> {
+        if chunk.signature.len() > SIGNATURE_MAX {
+            return Err(WardenError::Refused("the module's signature is too large".to_owned()));
+        }
+        for part in parts(&chunk) {
+            self.questions.send(Question::Module(part)).await.map_err(|_| WardenError::Away)?;
+        }
+        Ok(())
+    }
+
     async fn ask<T>(&self, question: impl FnOnce(Reply<T>) -> Question, deadline: Duration) -> Result<T, WardenError> {
         let (reply, answer) = oneshot::channel();
         let asked = async {
@@ -161,6 +198,18 @@ impl Warden {
         };
         tokio::time::timeout(deadline, asked).await.unwrap_or(Err(WardenError::Late))
     }
+}
+
+/// The same part of a module in parts of a packet each.
+fn parts(chunk: &ModuleChunk) -> impl Iterator<Item = ModuleChunk> {
+    let ModuleChunk { digest, signature, size, offset, bytes } = chunk;
+    (*offset..).step_by(CHUNK_MAX).zip(bytes.chunks(CHUNK_MAX)).map(|(offset, bytes)| ModuleChunk {
+        digest: *digest,
+        signature: signature.clone(),
+        size: *size,
+        offset,
+        bytes: bytes.to_vec(),
+    })
 }
 
 async fn run(socket: PathBuf, mut asked: mpsc::Receiver<Question>, events: mpsc::Sender<Event>, stop: CancellationToken) {
@@ -214,6 +263,8 @@ fn refuse(question: Question) {
         // told again when the warden is back
         Question::Revoke(grant, _) => tracing::warn!(%grant, "cannot revoke while the warden is away"),
         Question::End(session, _) => tracing::warn!(%session, "cannot end a session while the warden is away"),
+        // said again, and asked for again, when the warden is back
+        Question::Policies(_) | Question::Module(_) => tracing::debug!("policies are not passed on while the warden is away"),
     }
 }
 
@@ -303,6 +354,8 @@ fn number(question: Question, ticket: u64, pending: &mut HashMap<u64, Pending>) 
             ToWarden::Revoke { ticket, revocation }
         }
         Question::End(session, cause) => ToWarden::End { session, cause },
+        Question::Policies(assignment) => ToWarden::Policies(assignment),
+        Question::Module(chunk) => ToWarden::Module(chunk),
     }
 }
 
@@ -337,7 +390,28 @@ fn hear(message: FromWarden, descriptor: Option<OwnedFd>, pending: &mut HashMap<
             pending.remove(&ticket);
             Some(Event::Revoked(receipt))
         }
-        FromWarden::WantModule(_) | FromWarden::Policies(_) | FromWarden::Trial(_) => None,
+        FromWarden::WantModule(digest) => Some(Event::WantModule(digest)),
+        FromWarden::Policies(state) => Some(Event::Policies(state)),
+        FromWarden::Trial(report) => Some(Event::Trial(report)),
         FromWarden::Ended { receipt, exit } => Some(Event::Ended { receipt, exit }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_module_is_cut_to_packets_in_order() {
+        let bytes: Vec<u8> = (0..100_000u32).map(|n| n.to_le_bytes()[0]).collect();
+        let chunk = ModuleChunk { digest: PolicyDigest([1; 32]), signature: "s".repeat(SIGNATURE_MAX), size: 5_000_000, offset: 1 << 20, bytes: bytes.clone() };
+        let parts: Vec<_> = parts(&chunk).collect();
+        let mut next = chunk.offset;
+        for part in &parts {
+            assert_eq!((part.offset, part.size, &part.signature), (next, chunk.size, &chunk.signature));
+            next += part.bytes.len() as u64;
+            packet::encode(&ToWarden::Module(part.clone())).expect("it fits a packet");
+        }
+        assert_eq!(parts.into_iter().flat_map(|part| part.bytes).collect::<Vec<u8>>(), bytes);
     }
 }
