@@ -46,7 +46,7 @@ impl Asides {
     /// Starts the thread.
     pub(crate) fn start(posts: Arc<Posts>) -> std::io::Result<Self> {
         let (sender, questions) = sync_channel(QUEUE);
-        std::thread::Builder::new().name("beside".into()).spawn(move || run(&questions, &posts))?;
+        crate::background("beside", move || run(&questions, &posts))?;
         Ok(Self(sender))
     }
 
@@ -59,7 +59,6 @@ impl Asides {
 }
 
 fn run(questions: &Receiver<Question>, posts: &Posts) {
-    crate::background();
     while let Ok(question) = questions.recv() {
         let Question { beside: Beside { trial, module, side }, sitting, now, counters, subject, decided, operator, command } = question;
         if trial.is_over() {

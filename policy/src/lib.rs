@@ -45,9 +45,14 @@ pub use module::{LoadError, Module, Sitting};
 pub use modules::{FolderError, Modules};
 pub use world::{ABI, AbiVersion, WorldError};
 
-/// Gives way to everybody else from now on: for a thread whose work nobody waits for.
-fn background() {
-    if let Err(error) = rustix::process::nice(19) {
-        tracing::warn!(%error, "a thread does not give way to others");
-    }
+/// Starts a thread whose work nobody waits for: it gives way to everybody else. When this returns it does, so the process may be
+/// confined after it.
+fn background(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    let (say, started) = std::sync::mpsc::sync_channel(1);
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let gives_way = rustix::process::nice(19).map(drop).map_err(std::io::Error::from);
+        let _ = say.send(gives_way);
+        work();
+    })?;
+    started.recv().map_err(|_| std::io::Error::other("the thread has ended"))?
 }

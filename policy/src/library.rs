@@ -77,7 +77,7 @@ impl Library {
     pub(crate) fn start(evaluator: Evaluator, admins: Option<PolicyAdmins>) -> std::io::Result<(Self, mpsc::Receiver<Checked>)> {
         let (jobs, waiting) = sync_channel(MODULES_MAX);
         let (done, checked) = mpsc::channel(MODULES_MAX);
-        std::thread::Builder::new().name("compiler".into()).spawn(move || work(&evaluator, admins.as_ref(), &waiting, &done))?;
+        crate::background("compiler", move || work(&evaluator, admins.as_ref(), &waiting, &done))?;
         Ok((Self { modules: BTreeMap::new(), jobs }, checked))
     }
 
@@ -137,7 +137,6 @@ impl Library {
 }
 
 fn work(evaluator: &Evaluator, admins: Option<&PolicyAdmins>, jobs: &Receiver<Job>, done: &mpsc::Sender<Checked>) {
-    crate::background();
     while let Ok(Job { digest, signature, file }) = jobs.recv() {
         let outcome = check(evaluator, admins, &digest, &signature, file);
         match &outcome {

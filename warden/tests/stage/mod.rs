@@ -99,6 +99,8 @@ pub(crate) struct Judge {
     modules: PathBuf,
     socket: PathBuf,
     notify: PathBuf,
+    /// The warden's socket and the list of admins, of one whose modules can be pushed.
+    policies: Option<(PathBuf, PathBuf)>,
     process: Option<Child>,
 }
 
@@ -127,6 +129,21 @@ impl Stage {
 
     /// With a judge that runs and the real shell. None, with a line that says why, where they were not built.
     pub(crate) fn with_judge() -> Option<Self> {
+        Self::with_a_judge(|_, _| ())
+    }
+
+    /// With a judge that has no modules of its own, but those that this admin signs.
+    pub(crate) fn with_pushed_modules(admin: &str) -> Option<Self> {
+        Self::with_a_judge(|stage, judge| {
+            judge.modules = stage.path("no-modules");
+            fs::create_dir(&judge.modules).unwrap();
+            let (socket, admins) = (stage.path("policies.sock"), stage.path("admins"));
+            fs::write(&admins, admin).unwrap();
+            judge.policies = Some((socket, admins));
+        })
+    }
+
+    fn with_a_judge(change: impl FnOnce(&Self, &mut Judge)) -> Option<Self> {
         let mut stage = Self::new()?;
         let programs = PathBuf::from(env!("CARGO_BIN_EXE_portcullis-warden")).parent().unwrap().to_owned();
         let (judge, shell, modules) = (programs.join("portcullis-judge"), programs.join("portcullis-shell"), programs.parent().unwrap().join("policies"));
@@ -136,11 +153,22 @@ impl Stage {
                 return None;
             }
         }
-        let mut judge = Judge { program: judge, modules, socket: stage.path("judge.sock"), notify: stage.path("judge-notify.sock"), process: None };
+        // the one module that is asked: the judge has nothing else to compile
+        let own = stage.path("modules");
+        fs::create_dir(&own).unwrap();
+        fs::copy(modules.join("INFRA_DIAG.cps.wasm"), own.join("INFRA_DIAG.cps.wasm")).unwrap();
+        let mut judge = Judge { program: judge, modules: own, socket: stage.path("judge.sock"), notify: stage.path("judge-notify.sock"), policies: None, process: None };
+        change(&stage, &mut judge);
         judge.start();
         stage.judge = Some(judge);
         stage.shell = shell;
         Some(stage)
+    }
+
+    /// A module as it was built.
+    pub(crate) fn module(&self, name: &str) -> Vec<u8> {
+        let programs = PathBuf::from(env!("CARGO_BIN_EXE_portcullis-warden")).parent().unwrap().to_owned();
+        fs::read(programs.parent().unwrap().join("policies").join(name)).unwrap()
     }
 
     /// The judge, to be ended and started again.
@@ -192,6 +220,9 @@ impl Stage {
             ("--controller-key", path("controller.pub")),
             ("--shell", self.shell.to_str().unwrap().to_owned()),
         ];
+        if self.path("admins").exists() {
+            options.push(("--judge-policies", path("policies.sock")));
+        }
         for (option, value) in changed {
             options.retain(|(name, _)| name != option);
             options.push((option, (*value).to_owned()));
@@ -221,7 +252,10 @@ impl Judge {
     pub(crate) fn start(&mut self) {
         let ready = notification(&self.notify);
         let uid = rustix::process::geteuid().as_raw().to_string();
-        let options = [("--modules", self.modules.to_str().unwrap()), ("--socket", self.socket.to_str().unwrap()), ("--keeper-uid", &uid)];
+        let mut options = vec![("--modules", self.modules.to_str().unwrap()), ("--socket", self.socket.to_str().unwrap()), ("--keeper-uid", &uid)];
+        if let Some((socket, admins)) = &self.policies {
+            options.extend([("--policies", socket.to_str().unwrap()), ("--policy-admins", admins.to_str().unwrap())]);
+        }
         let process = spawn(Program {
             path: self.program.clone(),
             args: options.into_iter().flat_map(|(name, value)| [OsString::from(name), OsString::from(value)]).collect(),
@@ -299,12 +333,21 @@ impl Gateway {
         let _ = rustix::net::send(&self.0, &packet::encode(message).unwrap(), SendFlags::NOSIGNAL);
     }
 
-    /// What the warden says; none when it has closed the connection.
+    /// What the warden says; none when it has closed the connection. What it says of policies is for [`hear_all`](Self::hear_all).
     pub(crate) fn hear(&mut self) -> Option<FromWarden> {
         self.hear_with_descriptor().0
     }
 
     pub(crate) fn hear_with_descriptor(&mut self) -> (Option<FromWarden>, Option<OwnedFd>) {
+        loop {
+            match self.hear_all() {
+                (Some(FromWarden::Policies(_)), _) => {}
+                other => return other,
+            }
+        }
+    }
+
+    pub(crate) fn hear_all(&mut self) -> (Option<FromWarden>, Option<OwnedFd>) {
         let mut buffer = vec![0; PACKET_MAX];
         match socket::receive(&self.0, &mut buffer, socket::Mode::Blocking) {
             Ok(Received::Packet { length, descriptors }) => (Some(packet::decode(&buffer[..length]).unwrap()), descriptors.into_iter().next()),
