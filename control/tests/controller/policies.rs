@@ -48,7 +48,7 @@ async fn a_push_needs_a_policy_admins_signature_and_is_on_the_disk_once() {
     assert_eq!(refused(PushPolicy { roles: vec![], ..push.clone() }).await.0, 422);
     assert_eq!(refused(PushPolicy { name: "a\u{1b}[2J".into(), ..push.clone() }).await.0, 422);
     let list: Page<PolicyView> = running.get("policy-admin", "/v1/policies").await;
-    assert_eq!(list.items, [made.clone()]);
+    assert_eq!(list.items, std::slice::from_ref(&made));
     // what was here before a restart is here after it
     running.stop().await;
     let running = world.start().await;
