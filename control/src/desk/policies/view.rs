@@ -16,7 +16,8 @@ const HISTORY: u32 = 1000;
 
 pub(super) fn view(version: &PolicyVersion, seats: &[Seat]) -> PolicyView {
     let facts = version.facts();
-    let own: Vec<&Seat> = seats.iter().filter(|seat| seat.active == Some(facts.digest)).collect();
+    let mut own: Vec<&Seat> = seats.iter().filter(|seat| seat.active == Some(facts.digest)).collect();
+    own.sort_by_key(|seat| seat.role);
     PolicyView {
         digest: ModuleId(facts.digest),
         name: facts.name.to_string(),
