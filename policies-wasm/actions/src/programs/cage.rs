@@ -37,7 +37,7 @@ rows!(ON_CPS, "INFRA_DIAG on control plane servers.", "/u01", "in /u01; looked a
     change: root_writes(&[PathSet::SYSTEM, U01], &[PathSet::SINKS, U01]), edit: root_writes(&[PathSet::SYSTEM, U01], &[PathSet::SINKS, U01]));
 rows!(ON_NODES, "INFRA_DIAG on hosts and cells, which looks only.", "/var/log", "in /var/log and /opt/oracle; copies go to the home and /tmp",
     look: root_reads(&[PathSet::SYSTEM, NODES]), copy: root_copies(&[PathSet::SYSTEM, NODES, OWN], &[PathSet::SINKS, OWN]));
-rows!(ON_CPS_ETC, "INFRA_UPDATE_RESTART on control plane servers: /etc as well.", "/etc", "in /etc, but for what records, authenticates or starts programs there; from and to /u01, the home and /tmp",
+rows!(ON_CPS_ETC, "INFRA_UPDATE_RESTART on control plane servers: /etc as well.", "/etc", "in /etc, but for secrets and what records, and read only what names users or programs; from and to /u01, the home and /tmp",
     look: root_reads(&[PathSet::SYSTEM, ETC]), copy: root_copies_to(&[PathSet::SYSTEM, ETC, U01, CPS_LOOK, EXACLOUD_LOGS, OWN], &[PathSet::SINKS, ETC, U01, OWN]),
     change: root_writes(&[PathSet::SYSTEM, ETC], &[PathSet::SINKS, ETC]), edit: root_writes(&[PathSet::SYSTEM, NAMED, ETC], &[PathSet::SINKS, NAMED]));
 
@@ -49,14 +49,21 @@ const NODES: PathSet = PathSet(&["/var/log", "/opt/oracle"]);
 const ETC: PathSet = PathSet(&["/etc"]);
 /// What the command names.
 const NAMED: PathSet = PathSet(&[PathSet::OPERANDS]);
-/// What is no part of /etc to anybody here: what records and who may log in, secrets, and what starts programs as root. By the
-/// beginning, to the end of a component or a dot or dash: `/etc/sudoers.d` and `/etc/shadow-` are `/etc/sudoers` and `/etc/shadow`.
-const KEPT: &[&str] = &[
-    "/etc/anacrontab", "/etc/at", "/etc/audisp", "/etc/audit", "/etc/bash", "/etc/bashrc", "/etc/cron", "/etc/crontab", "/etc/dbus", "/etc/environment", "/etc/group", "/etc/gshadow",
-    "/etc/init", "/etc/inittab", "/etc/kernel", "/etc/krb5", "/etc/ld", "/etc/libaudit", "/etc/logrotate", "/etc/modprobe", "/etc/modules", "/etc/nsswitch", "/etc/opasswd", "/etc/pam",
-    "/etc/passwd", "/etc/pki", "/etc/polkit", "/etc/portcullis", "/etc/profile", "/etc/rc", "/etc/rsyslog", "/etc/securetty", "/etc/security", "/etc/selinux", "/etc/shadow", "/etc/skel",
-    "/etc/ssh", "/etc/ssl", "/etc/sssd", "/etc/subgid", "/etc/subuid", "/etc/sudo", "/etc/sudoers", "/etc/sysconfig/auditd", "/etc/syslog", "/etc/systemd", "/etc/tmpfiles", "/etc/udev", "/etc/xdg",
-    "/etc/yum", "/etc/apt", "/etc/dnf", "/etc/alternatives", "/etc/shells", "/etc/login", "/etc/update-motd", "/etc/NetworkManager/dispatcher.d", "/etc/dhcp", "/etc/network", "/etc/sysconfig/network-scripts",
+/// What is neither read nor written in /etc: what records, who may log in, secrets. By the beginning, to the end of a component or
+/// to a dot, dash or digit: `/etc/sudoers.d` and `/etc/shadow-` are `/etc/sudoers` and `/etc/shadow`.
+const SECRETS: &[&str] = &[
+    "/etc/NetworkManager/system-connections", "/etc/audisp", "/etc/audit", "/etc/gshadow", "/etc/ipsec", "/etc/krb5", "/etc/libaudit", "/etc/opasswd", "/etc/pki", "/etc/portcullis", "/etc/security", "/etc/shadow",
+    "/etc/ssh", "/etc/ssl", "/etc/sssd", "/etc/sudo", "/etc/sudoers", "/etc/sysconfig/auditd", "/etc/wpa_supplicant",
+];
+/// What is read in /etc, and never written: users, and the configurations that are known to name programs which somebody then
+/// starts. A list of what is known, no proof: whoever writes /etc is not far from root.
+const STEERS: &[&str] = &[
+    "/etc/NetworkManager", "/etc/X11", "/etc/acpi", "/etc/aliases", "/etc/alternatives", "/etc/anacrontab", "/etc/apt", "/etc/at", "/etc/bash", "/etc/bashrc", "/etc/binfmt", "/etc/cloud", "/etc/cni", "/etc/containers",
+    "/etc/cron", "/etc/crontab", "/etc/crypttab", "/etc/dbus", "/etc/default", "/etc/dhcp", "/etc/dnf", "/etc/docker", "/etc/dracut", "/etc/environment", "/etc/exports", "/etc/fstab", "/etc/group", "/etc/grub",
+    "/etc/hosts.allow", "/etc/hosts.deny", "/etc/httpd", "/etc/incron", "/etc/inetd", "/etc/init", "/etc/inittab", "/etc/keepalived", "/etc/kernel", "/etc/kubernetes", "/etc/ld", "/etc/libvirt", "/etc/login",
+    "/etc/logrotate", "/etc/mail", "/etc/mdadm", "/etc/modprobe", "/etc/modules", "/etc/monit", "/etc/multipath", "/etc/network", "/etc/nsswitch", "/etc/pam", "/etc/passwd", "/etc/polkit", "/etc/postfix",
+    "/etc/ppp", "/etc/profile", "/etc/qemu", "/etc/rc", "/etc/rsyslog", "/etc/securetty", "/etc/selinux", "/etc/shells", "/etc/skel", "/etc/smartd", "/etc/smartmontools", "/etc/snmp", "/etc/subgid", "/etc/subuid",
+    "/etc/sysconfig", "/etc/sysctl", "/etc/syslog", "/etc/systemd", "/etc/tmpfiles", "/etc/udev", "/etc/udisks2", "/etc/update-motd", "/etc/xdg", "/etc/xinetd", "/etc/yum", "/etc/zsh",
 ];
 
 const fn root_copies_to(read: &'static [PathSet], write: &'static [PathSet]) -> Confine {
@@ -79,19 +86,39 @@ fn sets(call: &Call<'_>) -> (Option<&'static [PathSet]>, Option<&'static [PathSe
     call.row.confine.map_or((None, None), |confine| (confine.read, confine.write))
 }
 
-pub(crate) fn reads(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<(), Refusal> {
-    let here = [&b"."[..]];
-    let operands = if arguments.operands.is_empty() { &here[..] } else { &arguments.operands };
-    each(operands, call, |operand| in_sets(sets(call).0, call, operand, Depth::Any) && !is_kept(call, operand, Kin::In))
+/// Counts of lines, bytes and seconds.
+fn are_numbers(arguments: &Arguments<'_>) -> Result<(), Refusal> {
+    let counts = [(b'c', "bytes"), (b'n', "lines"), (b's', "sleep-interval")];
+    let number = |value: &[u8]| {
+        let digits = value.strip_prefix(b"+").or_else(|| value.strip_prefix(b"-")).unwrap_or(value);
+        digits.first().is_some_and(u8::is_ascii_digit) && digits.len() <= 20 && digits.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'.')
+    };
+    let fine = counts.into_iter().flat_map(|(short, long)| arguments.values(short, long)).flatten().all(number);
+    if fine { Ok(()) } else { Err(Refusal::new("option", "a count is not a number")) }
 }
 
-/// The last operand is where to.
+pub(crate) fn reads(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<(), Refusal> {
+    are_numbers(arguments)?;
+    let here = [&b"."[..]];
+    let operands = if arguments.operands.is_empty() { &here[..] } else { &arguments.operands };
+    each(operands, call, |operand| in_sets(sets(call).0, call, operand, Depth::Any) && !is_kept(call, operand, SECRETS, Kin::In))
+}
+
+/// The last operand is where to: the file, or the folder in which the copy has the name of what is copied. A folder's contents may
+/// have any name, so nothing is copied with its contents to where a name counts.
 pub(crate) fn copies(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<(), Refusal> {
     let Some((to, from)) = arguments.operands.split_last().filter(|(_, from)| !from.is_empty()) else {
         return Err(Refusal::new("operand", "it lacks what to copy, or where to"));
     };
-    each(from, call, |operand| in_sets(sets(call).0, call, operand, Depth::Any) && !is_kept(call, operand, Kin::InOrAround))?;
-    each(&[to], call, |operand| in_sets(sets(call).1, call, operand, Depth::Any) && !is_kept(call, operand, Kin::In))
+    let with_contents = [(b'r', "recursive"), (b'R', "recursive")].into_iter().any(|(short, long)| arguments.has(short, long));
+    let around = if with_contents { Kin::InOrAround } else { Kin::In };
+    each(from, call, |operand| in_sets(sets(call).0, call, operand, Depth::Any) && !is_kept(call, operand, SECRETS, Kin::InOrAround))?;
+    let is_written = |place: &[u8], kin| is_kept(call, place, SECRETS, kin) || is_kept(call, place, STEERS, kin);
+    each(&[to], call, |operand| in_sets(sets(call).1, call, operand, Depth::Any) && !is_written(operand, around))?;
+    each(from, call, |operand| {
+        let copy = [&path::normal(to, call.cwd), &b"/"[..], path::name(&path::normal(operand, call.cwd))].concat();
+        !is_written(&copy, Kin::InOrAround)
+    })
 }
 
 fn edits(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<(), Refusal> {
@@ -105,7 +132,7 @@ fn edits(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<(), Refusal> {
     // where the set is what the command names, the folders that it may name are those that are read
     let named = sets(call).1.is_some_and(|sets| sets.contains(&NAMED));
     let sets = if named { sets(call).0 } else { sets(call).1 };
-    each(&files, call, |operand| in_sets(sets, call, operand, Depth::Below) && !is_kept(call, operand, Kin::InOrAround))
+    each(&files, call, |operand| in_sets(sets, call, operand, Depth::Below) && !is_changed(call, operand))
 }
 
 /// `+20`
@@ -117,7 +144,7 @@ fn removes(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<(), Refusal> {
     if arguments.operands.is_empty() {
         return Err(Refusal::new("operand", "it lacks the file"));
     }
-    each(&arguments.operands, call, |operand| in_sets(sets(call).1, call, operand, Depth::Below) && !is_kept(call, operand, Kin::InOrAround))
+    each(&arguments.operands, call, |operand| in_sets(sets(call).1, call, operand, Depth::Below) && !is_changed(call, operand))
 }
 
 fn each(operands: &[&[u8]], call: &Call<'_>, fine: impl Fn(&[u8]) -> bool) -> Result<(), Refusal> {
@@ -136,9 +163,14 @@ enum Kin {
     InOrAround,
 }
 
-fn is_kept(call: &Call<'_>, operand: &[u8], kin: Kin) -> bool {
+/// Whether changing or removing `operand` would change what is kept.
+fn is_changed(call: &Call<'_>, operand: &[u8]) -> bool {
+    is_kept(call, operand, SECRETS, Kin::InOrAround) || is_kept(call, operand, STEERS, Kin::InOrAround)
+}
+
+fn is_kept(call: &Call<'_>, operand: &[u8], list: &[&str], kin: Kin) -> bool {
     let operand = path::normal(operand, call.cwd);
-    KEPT.iter().any(|kept| {
+    list.iter().any(|kept| {
         let kept = kept.as_bytes();
         let inside = operand.strip_prefix(kept).is_some_and(|rest| matches!(rest.first(), None | Some(b'/' | b'.' | b'-' | b'd' | b'_' | b'0'..=b'9')));
         inside || (kin == Kin::InOrAround && path::within(kept, &operand))

@@ -25,7 +25,7 @@ const TRICKS: &str = "\
 ## What is never allowed below INFRA_FULL
 
 Interpreters and shells as commands, options that name a program or a file of options, writing outside of the folders of the role, another machine's daemon, the units of Portcullis, the audit and the logs, and in `/etc`
-what records, authenticates or starts programs. Where a tool is allowed with *every command*, those that read or write a file of one's choice are still refused.
+secrets, what records, and writing what names users or programs. Where a tool is allowed with *every command*, those that read or write a file of one's choice are still refused.
 The list is in `policies-wasm/actions/tests/standard/corpus.txt`: some 700 commands, with the actions that allow each.
 ";
 
