@@ -1,5 +1,4 @@
 //! Tables that contain others, rows for some roles, other users, scripts.
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use portcullis_sdk::testing::{exec, line, session};
 use portcullis_sdk::{Children, Confine, Confinement, Exec, On, Options, PathSet, Program, Refusal, Rest, Rule, Subject, Table, Verdict, allow};

@@ -26,7 +26,7 @@ pub(crate) const ALL: &[Program] = &[
 const XEN: Confine = ROOT.capabilities(&["CAP_IPC_LOCK"]);
 
 const VIRSH: &[&str] = &[
-    "autostart", "blkdeviotune", "blkiotune", "blockstats", "capabilities", "cpu-stats", "cpu-baseline", "destroy", "domblkerror", "domblkinfo", "domblklist", "domblkstat", "domcapabilities", "domcontrol", "domdisplay",
+    "autostart", "blkdeviotune", "blkiotune", "blockstats", "capabilities", "cpu-stats", "destroy", "domblkerror", "domblkinfo", "domblklist", "domblkstat", "domcontrol", "domdisplay",
     "domfsfreeze", "domfsinfo", "domfsthaw", "domfstrim", "domhostname", "domid", "domif-getlink", "domif-setlink", "domifaddr", "domiflist", "domifstat", "dominfo", "domjobinfo", "domjobabort", "dommemstat",
     "domname", "dompmsuspend", "dompmwakeup", "domstate", "domstats", "domtime", "domuuid", "dumpxml", "emulatorpin", "event", "freecell", "freepages", "guestvcpus", "hostname", "inject-nmi", "iothreadinfo", "list",
     "maxvcpus", "memtune", "net-autostart", "net-destroy", "net-dhcp-leases", "net-dumpxml", "net-info", "net-list", "net-name", "net-start", "net-uuid", "nodecpumap", "nodecpustats", "nodedev-dumpxml",
