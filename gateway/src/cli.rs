@@ -22,6 +22,7 @@ use crate::{role, serve};
 use clap::{Parser, Subcommand};
 use screen::Screen;
 use std::ffi::OsString;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 
@@ -103,15 +104,22 @@ impl Cli {
     pub fn run(self) -> Result<Outcome, CliError> {
         let file = config_file(self.config, std::env::var_os("PORTCULLIS_CONFIG"));
         let screen = Screen::new(self.json);
+        let noun = match self.noun {
+            Noun::Policy(verb) => match policy::local(screen, verb) {
+                ControlFlow::Break(done) => return done,
+                ControlFlow::Continue(verb) => Noun::Policy(verb),
+            },
+            noun => noun,
+        };
         let config = Config::load(&file)?;
-        if let Noun::Config(ConfigVerb::Check) = self.noun {
+        if let Noun::Config(ConfigVerb::Check) = noun {
             screen.check_passed(&file)?;
             return Ok(Outcome::Done);
         }
         let desk = Desk { layout: Layout::of(&config), config, token_file: self.token_file, screen };
         let runtime = tokio::runtime::Runtime::new()?;
         let done = runtime.block_on(async {
-            match self.noun {
+            match noun {
                 Noun::Serve => serve::run(&desk.config).await.map_err(CliError::from),
                 Noun::Gateway => role::gateway::run(&desk.config).await.map_err(CliError::from),
                 Noun::Controller => role::controller::run(&desk.config).await.map_err(CliError::from),

@@ -10,6 +10,7 @@ mod demo;
 mod machine;
 mod policies;
 mod step;
+mod templates;
 mod test;
 mod tidy;
 mod wasm;
@@ -28,6 +29,7 @@ cargo xtask COMMAND
   ci                             the quick half of it: tidy, clippy, unit tests
   tidy                           the rules that keep the architecture true
   policies                       build the policy modules to WebAssembly
+  templates                      make, test and build a policy module in each language, as `portcullis policy new` does
   attack [NAME...]               the attack tests alone
   bench [--json FILE] [NAME...]  measure, as ratios against named peers
 ";
@@ -52,6 +54,10 @@ fn run() -> Result<()> {
         "ci" => test::quick(&root),
         "tidy" => tidy::run(&root),
         "policies" => policies::build_policies(&root).map(|folder| println!("the modules are in {}", folder.display())),
+        "templates" => {
+            let programs = build::binaries(&root, build::Profile::Dev)?;
+            templates::build(&root, &programs).map(|folder| println!("the components are in {}", folder.display()))
+        }
         "attack" => test::attacks(&root, rest),
         "bench" => bench::run(&root, rest),
         "" | "help" | "--help" | "-h" => {

@@ -2,7 +2,7 @@
 
 use crate::build::{self, Profile};
 use crate::step::{cargo, run, say};
-use crate::{bench, check, machine, policies, tidy};
+use crate::{bench, check, machine, policies, templates, tidy};
 use anyhow::Result;
 use std::path::Path;
 
@@ -24,8 +24,9 @@ pub(crate) fn all(root: &Path) -> Result<()> {
     run(cargo(root).current_dir(root.join("policies-wasm")).args(["test", "--locked", "--workspace", "--target-dir"]).arg(build::target(root).join("policies-native")))?;
     let canary = bench::canary(root)?;
     let programs = build::binaries(root, Profile::Dev)?;
+    let templates = templates::build(root, &programs)?;
     say("tests of every crate");
-    run(cargo(root).args(["test", "--locked", "--no-fail-fast", "--workspace", "--exclude", "portcullis-tests"]).env("PORTCULLIS_MODULES", &modules).env("PORTCULLIS_CANARY", &canary).env("PORTCULLIS_PROGRAMS", &programs))?;
+    run(cargo(root).args(["test", "--locked", "--no-fail-fast", "--workspace", "--exclude", "portcullis-tests"]).env("PORTCULLIS_TEMPLATES", &templates).env("PORTCULLIS_MODULES", &modules).env("PORTCULLIS_CANARY", &canary).env("PORTCULLIS_PROGRAMS", &programs))?;
     say("end-to-end tests and attacks, with the real programs and the OpenSSH client");
     run(cargo(root).args(["test", "--locked", "--no-fail-fast", "-p", "portcullis-tests"]).env("PORTCULLIS_MODULES", &modules).env("PORTCULLIS_CANARY", &canary).env("PORTCULLIS_PROGRAMS", &programs))?;
     check::everyone(&programs, &modules)?;

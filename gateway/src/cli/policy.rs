@@ -3,8 +3,10 @@
 mod activate;
 mod canary;
 mod change;
+mod component;
 mod digest;
 mod list;
+mod new;
 mod passphrase;
 mod push;
 mod pushed;
@@ -14,11 +16,17 @@ mod shadow;
 mod sign;
 mod trial;
 
+use super::screen::Screen;
 use super::{CliError, Desk, Outcome};
 use clap::Subcommand;
+use std::ops::ControlFlow;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
+    /// Make a project for a module, which builds and passes its tests at once
+    New(new::New),
+    /// Make a component of a core module, as compilers of C and Rust leave it
+    Component(component::Component),
     /// Sign a module and give it to the controller
     Push(push::Push),
     /// List pushed modules, newest first
@@ -42,8 +50,19 @@ pub(super) enum Verb {
     Trial(trial::Trial),
 }
 
+/// Does what needs neither a configuration nor a running Portcullis; gives the verb back when it needs them.
+pub(super) fn local(screen: Screen, verb: Verb) -> ControlFlow<Result<Outcome, CliError>, Verb> {
+    ControlFlow::Break(match verb {
+        Verb::New(new) => new::run(screen, &new),
+        Verb::Component(component) => component::run(screen, &component),
+        verb => return ControlFlow::Continue(verb),
+    })
+}
+
 pub(super) async fn run(desk: &Desk, verb: Verb) -> Result<Outcome, CliError> {
     match verb {
+        Verb::New(new) => new::run(desk.screen, &new),
+        Verb::Component(component) => component::run(desk.screen, &component),
         Verb::Push(push) => push::run(desk, push).await,
         Verb::List(list) => list::run(desk, list).await,
         Verb::Show { digest } => pushed::run(desk, &digest).await,

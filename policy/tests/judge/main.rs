@@ -7,6 +7,7 @@ mod assigning;
 mod beside;
 mod bounds;
 mod facts;
+mod languages;
 mod loading;
 mod process;
 mod running;
