@@ -38,6 +38,8 @@ pub(crate) struct Judge {
     socket: Socket,
     hello: ToJudge,
     state: State,
+    /// How many connections were made.
+    connections: u64,
     memo: Memo,
     news: VecDeque<News>,
 }
@@ -102,7 +104,7 @@ impl Judge {
     pub(crate) fn find(socket: &Path, facts: &SessionFacts) -> io::Result<Self> {
         let hello = ToJudge::Hello { protocol: PROTOCOL, facts: Box::new(facts.clone()) };
         let state = State::Gone { retry: Instant::now() };
-        Ok(Self { socket: Socket::find(socket)?, hello, state, memo: Memo::default(), news: VecDeque::new() })
+        Ok(Self { socket: Socket::find(socket)?, hello, state, connections: 0, memo: Memo::default(), news: VecDeque::new() })
     }
 
     /// The module that judges now.
@@ -139,7 +141,13 @@ impl Judge {
         }
     }
 
+    /// Tells one connection from another.
+    pub(crate) fn connection(&self) -> u64 {
+        self.connections
+    }
+
     fn connect(&mut self, now: Instant) {
+        self.connections += 1;
         let greeted = self.socket.connect().map_err(StreamError::Io).and_then(|fd| {
             let mut stream = Stream::new(fd, Bounds { incoming: FRAME_MAX, outgoing: BACKLOG_MAX });
             stream.send(&self.hello)?;

@@ -16,7 +16,7 @@ use super::judging::{Judging, Parties};
 use super::relay::{Relay, Wish};
 use super::shell::Shell;
 use super::timers::{Due, Timers};
-use super::waiting::{Ready, Source, Waiting};
+use super::waiting::{Ready, Source, Standing, Waiting};
 use crate::chain::with_sources;
 use crate::charge::{Charge, Order, Report};
 use crate::clock;
@@ -47,6 +47,7 @@ struct Session {
     shell: Shell,
     relay: Relay,
     timers: Timers,
+    standing: Standing,
     /// The terminal's size, as it was last told.
     window: Option<WindowSize>,
     phase: Phase,
@@ -104,7 +105,8 @@ impl Session {
         let timers = Timers::new(charge.facts.end, charge.idle_timeout_s);
         let relay = Relay::new(client, ends.outlets);
         let window = charge.pty.as_ref().map(|pty| pty.size);
-        Ok(Self { charge, intake: Intake::new(), custody, evidence, judging, shell, relay, timers, window, phase: Phase::Starting })
+        let standing = Standing::new().map_err(Fault::Wait)?;
+        Ok(Self { charge, intake: Intake::new(), custody, evidence, judging, shell, relay, timers, standing, window, phase: Phase::Starting })
     }
 
     fn run(&mut self, warden: &mut Packets) -> End {
@@ -150,7 +152,7 @@ impl Session {
         Ok(())
     }
 
-    fn wait(&self, warden: &Packets) -> Result<Ready, Fault> {
+    fn wait(&mut self, warden: &Packets) -> Result<Ready, Fault> {
         let mut waiting = Waiting::default();
         waiting.read(Source::Warden, warden.as_fd());
         waiting.read(Source::Recording, self.evidence.failed_fd());
@@ -176,7 +178,8 @@ impl Session {
         interests.sources.into_iter().for_each(|fd| waiting.read(Source::Output, fd));
         interests.sink.into_iter().for_each(|fd| waiting.write(Source::Sink, fd));
         let deadline = self.judging.next_tick().into_iter().chain([self.timers.next_look(self.relay.last_input())]).min();
-        waiting.until(deadline.unwrap_or_else(Instant::now))
+        // of all that is waited for only the judge's connection can be another of the same number
+        waiting.until_in(&mut self.standing, self.judging.judge().connection(), deadline.unwrap_or_else(Instant::now))
     }
 
     fn orders(&mut self, warden: &Packets) -> Result<(), End> {
