@@ -31,7 +31,8 @@ cargo xtask COMMAND
   policies                       build the policy modules to WebAssembly
   templates                      make, test and build a policy module in each language, as `portcullis policy new` does
   attack [NAME...]               the attack tests alone
-  bench [--json FILE] [NAME...]  measure, as ratios against named peers
+  bench [--json FILE] [--programs FOLDER] [NAME...]
+                                 measure, as ratios against named peers; --programs measures programs that are built already
 ";
 
 fn main() -> ExitCode {

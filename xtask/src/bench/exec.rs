@@ -1,13 +1,15 @@
-//! What the guard costs an exec: the same loop in a session and outside of one.
+//! What the guard costs an exec: the same loop in a session and outside of one, on one processor.
 //!
 //! `exec-guard-vfork` and `exec-guard-fork` start /bin/true over and over, as scripts and builds do; the question about it is
 //! asked, or remembered where the module says that equal questions get equal answers. `exec-guard-asked` gives each one an
-//! argument never used before, so that every exec is a new question. `make-1500` is make -j2 with 300 targets of five execs.
+//! argument never used before, so that every exec is a new question. `exec-guard-spread` is the loop with vfork on all
+//! processors, where the guard and its callers wake each other across them. `make-1500` is make -j2 with 300 targets of five execs.
 
 use super::Plan;
 use super::ground::Ground;
 use super::samples::Samples;
 use super::table::{Row, Unit};
+use super::turns::in_turns;
 use super::TOOLS;
 use anyhow::{Context as _, Result};
 use std::fmt::Write as _;
@@ -19,15 +21,25 @@ const EXECS: usize = 300;
 const MAKE_ROUNDS: usize = 7;
 const MAKE_TARGETS: usize = 300;
 
+const VFORK: &str = "vfork and exec of /bin/true outside of a session";
+
 /// The loops.
 pub(super) fn loops(ground: &Ground, plan: &Plan) -> Result<Vec<Row>> {
-    let access = ground.stage.grant("INFRA_FULL")?;
     let kinds = [
-        ("exec-guard-vfork", format!("exec vfork {EXECS} same /bin/true"), "vfork and exec of /bin/true outside of a session"),
+        ("exec-guard-vfork", format!("exec vfork {EXECS} same /bin/true"), VFORK),
         ("exec-guard-fork", format!("exec fork {EXECS} same /bin/true"), "fork and exec of /bin/true outside of a session"),
-        ("exec-guard-asked", format!("exec vfork {EXECS} new /bin/true"), "vfork and exec of /bin/true outside of a session"),
+        ("exec-guard-asked", format!("exec vfork {EXECS} new /bin/true"), VFORK),
     ];
-    let kinds: Vec<_> = kinds.into_iter().filter(|(name, ..)| plan.wants(name)).collect();
+    compare(ground, &kinds.into_iter().filter(|(name, ..)| plan.wants(name)).collect::<Vec<_>>())
+}
+
+/// The loop on all processors.
+pub(super) fn spread(ground: &Ground, _: &Plan) -> Result<Vec<Row>> {
+    compare(ground, &[("exec-guard-spread", format!("exec vfork {EXECS} same /bin/true"), VFORK)])
+}
+
+fn compare(ground: &Ground, kinds: &[(&str, String, &str)]) -> Result<Vec<Row>> {
+    let access = ground.stage.grant("INFRA_FULL")?;
     let mut samples = vec![(Samples::default(), Samples::default()); kinds.len()];
     for round in 0..ROUNDS {
         for ((_, args, _), (guarded, plain)) in kinds.iter().zip(&mut samples) {
@@ -61,17 +73,6 @@ fn makefile() -> String {
     }
     text.push_str("\nt%:\n\t@/bin/true; /bin/true; /bin/true; /bin/true\n");
     text
-}
-
-/// Does both, the first one second in every other round.
-pub(super) fn in_turns(round: usize, one: impl FnOnce() -> Result<()>, other: impl FnOnce() -> Result<()>) -> Result<()> {
-    if round.is_multiple_of(2) {
-        one()?;
-        other()
-    } else {
-        other()?;
-        one()
-    }
 }
 
 impl Samples {

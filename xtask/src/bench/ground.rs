@@ -1,6 +1,7 @@
 //! What every measurement stands on: a mount namespace of its own, the measuring programs, a running Portcullis.
 
 use super::samples::parse;
+use super::turns::{Scheduling, within};
 use super::{TOOLS, canary};
 use crate::build::{self, Profile};
 use crate::step::{cargo, run, say};
@@ -21,6 +22,8 @@ pub(super) struct Ground {
     pub(super) stage: Stage,
     /// Files of the benchmark itself.
     pub(super) folder: PathBuf,
+    options: StageOptions,
+    scheduling: Scheduling,
     meter: PathBuf,
     verdict_programs: PathBuf,
 }
@@ -37,12 +40,12 @@ pub(super) fn isolate() -> Result<()> {
 }
 
 impl Ground {
-    /// Builds everything and starts Portcullis.
-    pub(super) fn prepare(root: &Path) -> Result<Self> {
+    /// Builds everything, but for the programs if they are there, and starts Portcullis.
+    pub(super) fn prepare(root: &Path, programs: Option<&Path>) -> Result<Self> {
         machine::ensure(&[machine::BUILD, machine::DEMO, machine::BENCH])?;
         let modules = policies::build_policies(root)?;
         let canary = canary::build(root)?;
-        let programs = build::binaries(root, Profile::Release)?;
+        let programs = programs.map_or_else(|| build::binaries(root, Profile::Release), |there| Ok(there.to_owned()))?;
         say("building the measuring programs");
         let verdict_programs = build_verdict_programs(root)?;
         let folder = canary::target(root).join("bench");
@@ -52,7 +55,35 @@ impl Ground {
         let mut options = StageOptions::new(programs, modules);
         options.modules.push(canary);
         let stage = Stage::with(&options)?;
-        Ok(Self { stage, folder, meter, verdict_programs })
+        Ok(Self { stage, folder, options, scheduling: Scheduling::Ordinary, meter, verdict_programs })
+    }
+
+    /// Sees to it that the servers, and all that is started from now on, are scheduled so, as far as this machine lets them.
+    pub(super) fn schedule(&mut self, wanted: Scheduling) -> Result<()> {
+        if wanted == self.scheduling || !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        self.restart(wanted)?;
+        if self.reaches_inside() && self.scheduling != Scheduling::Ordinary {
+            let access = self.stage.grant("INFRA_FULL")?;
+            if self.inside(&access, "policy")? != [self.scheduling.number()] {
+                say("sessions are not scheduled as what starts them: what else this machine does will be in the numbers");
+                self.restart(Scheduling::Ordinary)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How everything is scheduled now.
+    pub(super) fn scheduling(&self) -> Scheduling {
+        self.scheduling
+    }
+
+    fn restart(&mut self, scheduling: Scheduling) -> Result<()> {
+        // what is started under one of them stays under it
+        self.scheduling = scheduling.enter()?;
+        self.stage = Stage::with(&self.options)?;
+        Ok(())
     }
 
     /// What the servers said.
@@ -89,15 +120,13 @@ impl Ground {
     /// Runs the measuring program in a session.
     pub(super) fn inside(&self, access: &Access, args: &str) -> Result<Vec<f64>> {
         let command = format!("{} {args}", self.meter_inside()?.display());
-        let output = access.run(&command)?;
-        ensure!(output.status == Some(0), "{command}, in a session: {output:?}");
-        parse(&output.stdout)
+        numbers(&mut access.ssh(&[], &[&command])).with_context(|| format!("{command}, in a session"))
     }
 }
 
 /// Runs a program that prints numbers.
 pub(super) fn numbers(command: &mut Command) -> Result<Vec<f64>> {
-    let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
+    let output = within(command)?;
     if !output.status.success() {
         bail!("{command:?}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     }

@@ -1,11 +1,11 @@
 //! From `ssh` to a prompt: into a session, and into a bash by OpenSSH's own server on a loopback port, with the same client,
 //! key and key exchange. The peer has no PAM and no start-up files: the least that it can do.
 
-use super::exec::in_turns;
 use super::Plan;
 use super::ground::{Ground, numbers};
 use super::samples::Samples;
 use super::table::{Row, Unit};
+use super::turns::in_turns;
 use crate::machine;
 use anyhow::{Context as _, Result, ensure};
 use portcullis_tests::stage::{free_port, keygen};

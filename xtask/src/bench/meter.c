@@ -5,10 +5,11 @@
  *   meter exec vfork|fork COUNT same|new PROGRAM   start PROGRAM COUNT times; with `new`, with an argument never used before
  *   meter run PROGRAM ARGS...                      run a program once
  *   meter hold COUNT                               COUNT processes that ignore what can be ignored; says `ready`
- *   meter bomb SECONDS                             a fork bomb that ends by itself; says `ready`
+ *   meter bomb SECONDS                             a fork bomb that ends by itself; says `ready` when it can grow no more
  *   meter kill COUNT                               time to end COUNT such processes in a PID namespace by the kernel alone
  *   meter echo COUNT ASKED ANSWERED                messages of so many bytes to another process and back
  *   meter prompt PROGRAM ARGS...                   time until a program on a terminal shows a prompt
+ *   meter policy                                   the number of the scheduling policy that it runs under
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -150,14 +152,19 @@ static void hold(int count)
 		fail("read");
 }
 
+/* tells when the limit is reached, whatever that is: the first fork that fails, of any of them */
 static void bomb(int seconds)
 {
 	long long end = now() + seconds * 1000000000LL;
-	printf("ready\n");
-	fflush(stdout);
+	int *told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (told == MAP_FAILED)
+		fail("mmap");
 	while (now() < end) {
-		if (fork() == 0)
+		pid_t pid = fork();
+		if (pid == 0)
 			continue;
+		if (pid < 0 && !__atomic_exchange_n(told, 1, __ATOMIC_SEQ_CST) && write(1, "ready\n", 6) != 6)
+			_exit(1);
 		/* at the limit, so that the machine stays usable */
 		usleep(1000);
 	}
@@ -327,6 +334,8 @@ int main(int argc, char **argv)
 		echo(number(argv[2]), number(argv[3]), number(argv[4]));
 	else if (!strcmp(what, "prompt") && argc > 2)
 		prompt(argv + 2);
+	else if (!strcmp(what, "policy") && argc == 2)
+		printf("%d\n", sched_getscheduler(0) & ~SCHED_RESET_ON_FORK);
 	else {
 		fprintf(stderr, "meter: see meter.c for its use\n");
 		return 2;

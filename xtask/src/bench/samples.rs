@@ -33,10 +33,26 @@ impl Samples {
         medians.fold((f64::INFINITY, 0.0), |(low, high), median| (median.min(low), median.max(high)))
     }
 
+    /// The medians of rounds by those of the other side's rounds at the same time: the median of these ratios, the lowest and the
+    /// highest. What a machine does to one round it does to both sides of it.
+    pub(super) fn ratios_to(&self, peer: &Self) -> Ratios {
+        let median = |round: &Vec<f64>| rank(&mut round.clone(), 0.5);
+        let mut all: Vec<f64> = self.rounds.iter().zip(&peer.rounds).map(|(one, other)| median(one) / median(other)).collect();
+        Ratios { median: rank(&mut all, 0.5), lowest: rank(&mut all, 0.0), highest: rank(&mut all, 1.0) }
+    }
+
     /// How many samples there are.
     pub(super) fn count(&self) -> usize {
         self.rounds.iter().map(Vec::len).sum()
     }
+}
+
+/// Ratios of rounds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Ratios {
+    pub(super) median: f64,
+    pub(super) lowest: f64,
+    pub(super) highest: f64,
 }
 
 fn rank(values: &mut [f64], share: f64) -> f64 {
@@ -69,6 +85,16 @@ mod tests {
         let mut one = Samples::default();
         one.add(vec![7.0]);
         assert_eq!((one.median(), one.percentile(0.99), one.spread()), (7.0, 7.0, (7.0, 7.0)));
+    }
+
+    #[test]
+    fn ratios_are_those_of_rounds() {
+        let (mut one, mut other) = (Samples::default(), Samples::default());
+        for (round, peer) in [(2.0, 1.0), (30.0, 10.0), (4.0, 1.0)] {
+            one.add(vec![round, round, 1000.0]);
+            other.add(vec![peer]);
+        }
+        assert_eq!(one.ratios_to(&other), Ratios { median: 3.0, lowest: 2.0, highest: 4.0 });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The rows, for people and for programs.
 
-use super::samples::Samples;
+use super::samples::{Ratios, Samples};
 use anyhow::Result;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -19,8 +19,10 @@ pub(super) struct Row {
     pub(super) unit: &'static str,
     /// What it is compared with.
     pub(super) peer: Option<String>,
-    /// The median by the peer's.
+    /// The median of rounds by the peer's round at the same time.
     pub(super) ratio: Option<f64>,
+    #[serde(skip)]
+    ratios: Option<Ratios>,
     #[serde(skip)]
     spread: (f64, f64),
     #[serde(skip)]
@@ -59,13 +61,15 @@ impl Row {
             Unit::Ms => ("ms", 1e6),
         };
         let (low, high) = samples.spread();
+        let ratios = peer.map(|(_, peer)| samples.ratios_to(peer));
         Self {
             name: name.to_owned(),
             median: samples.median() / scale,
             p99: samples.percentile(0.99) / scale,
             unit,
             peer: peer.map(|(name, _)| name.to_owned()),
-            ratio: peer.map(|(_, peer)| samples.median() / peer.median()),
+            ratio: ratios.map(|ratios| ratios.median),
+            ratios,
             spread: (low / scale, high / scale),
             samples: samples.count(),
         }
@@ -83,16 +87,17 @@ impl Row {
 
 /// The rows as a table.
 pub(super) fn text(rows: &[Row]) -> String {
-    let mut text = format!("{:<22} {:>10} {:>21} {:>10} {:>7}  {:<16} {:>7}  {}\n", "", "median", "medians of rounds", "p99", "ratio", "target", "samples", "peer");
+    let mut text = format!("{:<22} {:>10} {:>21} {:>10} {:>7} {:>14}  {:<16} {:>7}  {}\n", "", "median", "medians of rounds", "p99", "ratio", "of rounds", "target", "samples", "peer");
     for row in rows {
         let (low, high) = row.spread;
         let ratio = row.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}x"));
         let spread = format!("{low:.1} .. {high:.1}");
+        let ratios = row.ratios.map_or_else(String::new, |ratios| format!("{:.2} .. {:.2}", ratios.lowest, ratios.highest));
         let peer = row.peer.as_deref().unwrap_or("");
         // a String takes all that is written to it
         let _ = writeln!(
             text,
-            "{:<22} {:>7.1} {} {spread:>21} {:>7.1} {} {ratio:>7}  {:<16} {:>7}  {peer}",
+            "{:<22} {:>7.1} {} {spread:>21} {:>7.1} {} {ratio:>7} {ratios:>14}  {:<16} {:>7}  {peer}",
             row.name, row.median, row.unit, row.p99, row.unit, row.target(), row.samples
         );
     }
