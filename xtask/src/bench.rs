@@ -56,7 +56,7 @@ const ALL: &[Measurement] = &[
     Measurement { rows: &["exec-guard-spread"], runs: Runs::Inside, scheduling: Scheduling::First, measure: exec::spread },
     Measurement { rows: &["make-1500"], runs: Runs::Inside, scheduling: Scheduling::First, measure: exec::make },
     Measurement { rows: &["ssh-prompt"], runs: Runs::Outside, scheduling: Scheduling::First, measure: login::measure },
-    Measurement { rows: &["revoke-1", "revoke-100", "revoke-1000"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: revoke::counted },
+    Measurement { rows: &["revoke-1", "revoke-100", "revoke-1000"], runs: Runs::Inside, scheduling: Scheduling::First, measure: revoke::counted },
     Measurement { rows: &["revoke-forkbomb"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: revoke::fork_bomb },
 ];
 

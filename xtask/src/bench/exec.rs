@@ -18,7 +18,7 @@ use std::path::Path;
 
 const ROUNDS: usize = 9;
 const EXECS: usize = 300;
-const MAKE_ROUNDS: usize = 7;
+const MAKE_ROUNDS: usize = 15;
 const MAKE_TARGETS: usize = 300;
 
 const VFORK: &str = "vfork and exec of /bin/true outside of a session";

@@ -7,7 +7,8 @@
 //! Under that policy the kernel wakes a process on another processor wherever it can, even if its waker is about to wait for it;
 //! the ordinary policy does not. Where one process waits for the other all the time, as in a loop of execs or a question and its
 //! answer, the measurements are therefore made on one processor, which is the cost of the work itself; what the wakes between
-//! processors add is a row of its own. Revokes are measured under the ordinary policy: there, what else runs is part of the question.
+//! processors add is a row of its own. The revoke of a fork bomb is measured under the ordinary policy: whether the revoke gets a
+//! processor at all is the question there.
 
 use crate::step::say;
 use anyhow::{Context as _, Result, bail, ensure};
