@@ -14,7 +14,6 @@ pub(crate) fn share_memory(one: Pid, other: Pid) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::print_stderr, reason = "what is skipped is said aloud")]
 mod tests {
     use super::*;
 
