@@ -6,7 +6,7 @@
 //!
 //! [`Reader`] reads it back, strictly: the frames are numbered and chained by SHA-256, so a changed, dropped, repeated or
 //! reordered frame is named, and a recording that was cut off is told from one that was closed. [`verify`], [`Summary`],
-//! [`commands`] and [`Player`] are uses of it. The bytes of the file are described in `docs/recording-format.md`.
+//! [`commands`] and [`Player`] are uses of it. [`close_orphan`] ends the recording of a keeper that died. The bytes of the file are described in `docs/recording-format.md`.
 //!
 //! Limits. The chain has no key: who can write the file and rebuilds the whole chain leaves no trace *in* it. What stands
 //! against that is where the file is (a folder of root's), and the value of [`Sealed::head`] kept elsewhere.
@@ -19,6 +19,7 @@ mod filter;
 #[path = "../tests/fixtures/mod.rs"]
 mod fixtures;
 mod format;
+mod orphan;
 mod play;
 mod reader;
 mod space;
@@ -30,6 +31,7 @@ mod writer;
 pub use commands::{Command, Commands, Outcome, Verdict, commands};
 pub use filter::Filter;
 pub use format::{BadFrame, ChainHead, FILE_NAME, FORMAT_VERSION, PAYLOAD_MAX};
+pub use orphan::{Orphan, OrphanError, close_orphan};
 pub use play::{InvalidSpeed, Player, Speed, Step};
 pub use reader::{Body, Frame, ReadError, Reader, Tail};
 pub use space::SPACE_RESERVE;

@@ -168,6 +168,16 @@ impl<R: Read> Reader<R> {
         self.head
     }
 
+    /// Where the next frame begins, after those that were read.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// By the node's clock since it booted, when the recording began.
+    pub(crate) fn boot_ns(&self) -> u64 {
+        self.header.boot_ns
+    }
+
     /// How the recording ends; none before its end was reached, and none when a bad frame came first.
     pub fn tail(&self) -> Option<Tail> {
         self.done

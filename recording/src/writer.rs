@@ -1,6 +1,7 @@
 //! The one writer of a recording.
 
 use crate::format::{self, ChainHead, FILE_NAME, FRAME_HEADER, FRAME_TRAILER, FileHeader, Kind, PAYLOAD_MAX};
+use crate::reader::Reader;
 use crate::space::{self, Room, SPACE_RESERVE, Use};
 use crate::sync::{SyncFailure, Syncer};
 use portcullis_model::decision::Journal;
@@ -159,6 +160,13 @@ impl Writer {
         let mut writer = Self { file, path, syncer, room, state, buffer: header, head, next: 0, length: 0, boot_ns };
         writer.flush(Use::Ordinary, 0)?;
         Ok(writer)
+    }
+
+    /// A writer that goes on after the frames that were read, which are the file's first `length` bytes and all of it.
+    pub(crate) fn after(file: File, path: PathBuf, read: &Reader, length: u64) -> Result<Self, WriteError> {
+        let syncer = Syncer::start(&file).map_err(|source| WriteError::Create { path: path.clone(), source })?;
+        let (room, buffer) = (Room::new(), Vec::new());
+        Ok(Self { file, path, syncer, room, state: State::Open, buffer, head: read.head(), next: read.frames(), length, boot_ns: read.boot_ns() })
     }
 
     /// Where the file is.
