@@ -157,6 +157,14 @@ fn a_keeper_that_is_killed_takes_its_session_with_it() {
     assert!(matches!(receipt.cause, EndCause::Fault(_)), "{receipt:?}");
     assert!(receipt.survivors.is_empty());
     assert!(stage.processes_of(grant(1).uid.get()).is_empty());
+    // its recording is closed in its stead, and whole
+    stage.wait_for_event(&session.facts.id, |event| matches!(event, EventKind::Ended(_)), 1);
+    let recording = stage.recording(&session.facts.id);
+    let Some(EventKind::Ended(recorded)) = recording.events.last() else { panic!("{:?}", recording.events.last()) };
+    assert!(matches!(&recorded.cause, EndCause::Fault(text) if text.starts_with("the keeper died")), "{recorded:?}");
+    assert_eq!((&recorded.session, recorded.killed), (&receipt.session, receipt.killed));
+    let path = portcullis_recording::path_of(&stage.path("evidence"), &session.facts.id);
+    assert!(portcullis_recording::verify(&path).unwrap().is_whole());
     // the next one is not disturbed
     let heard = gateway.open(command("ls /usr/bin/env"), None).hear_to_the_end();
     assert_eq!(heard.output, "/usr/bin/env\n");

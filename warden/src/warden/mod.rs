@@ -4,11 +4,12 @@
 //! sessions, and pass on what the controller signed; it can invent neither. For each session the warden starts a keeper
 //! and holds, beside it, what is needed to kill the session's jail without it.
 //!
-//! What it does not do: read bytes of a session, look into a jail, run policies, or wait. The one exception to the last is
-//! the kill of a jail whose keeper is dead.
+//! What it does not do: read bytes of a session, look into a jail, run policies, or wait. The exceptions are for a keeper
+//! that is dead: its jail is killed, and its recording, once checked, is closed.
 
 mod admission;
 mod args;
+mod closing;
 mod fingerprint;
 mod gateway;
 mod grants;
@@ -30,6 +31,7 @@ use crate::charge::Place;
 use crate::clock;
 use crate::packets::Intake;
 use anyhow::{Context as _, bail};
+use closing::Closing;
 use gateway::{Gateway, GatewayError};
 use grants::Grants;
 use listener::{Arrival, Listener};
@@ -78,6 +80,7 @@ pub(crate) struct Warden {
     policies: Policies,
     /// Keepers whose sessions are over and whose processes are not yet.
     leaving: HashMap<u64, Child>,
+    closing: Closing,
     watch: Watch,
     intake: Intake,
     stop: UnixStream,
@@ -122,6 +125,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         revocations: Revocations::default(),
         policies,
         leaving: HashMap::new(),
+        closing: Closing::default(),
         watch: Watch::new().context("no epoll")?,
         intake: Intake::new(),
         stop,
@@ -168,6 +172,7 @@ impl Warden {
             self.tell_policies();
             self.watch_gateway()?;
         }
+        self.closing.wait();
         tracing::info!("the warden has ended");
         Ok(())
     }

@@ -15,6 +15,9 @@ use std::time::Instant;
 /// How long the kill of a jail may take whose keeper is dead: the kernel has begun it with the keeper's death.
 const ORPHAN_DEADLINE: std::time::Duration = KILL_DEADLINE;
 
+/// How long a keeper that was killed may take to be gone.
+const REAP_DEADLINE: std::time::Duration = std::time::Duration::from_secs(1);
+
 impl Warden {
     /// Takes what a keeper has reported.
     pub(super) fn keeper_reports(&mut self, keeper: u64) {
@@ -108,13 +111,18 @@ impl Warden {
 
     /// Ends a session without its keeper: the keeper is killed, and then what it has left.
     pub(super) fn keeper_failed(&mut self, keeper: u64, why: &str) {
-        let Some(session) = self.sessions.remove(keeper) else { return };
+        let Some(mut session) = self.sessions.remove(keeper) else { return };
         tracing::error!(session = %session.facts.id, why, "a session is ended without its keeper");
         if let Err(error) = session.keeper.kill() {
             tracing::error!(session = %session.facts.id, %error, "a keeper cannot be killed");
         }
         let cause = session.cause().cloned().unwrap_or_else(|| EndCause::Fault(why.to_owned()));
         let receipt = kill_orphan(&session, cause);
+        match session.keeper.wait(REAP_DEADLINE) {
+            Ok(Some(_)) => self.closing.begin(self.settings.place.evidence.clone(), receipt.clone(), why),
+            Ok(None) => tracing::error!(session = %session.facts.id, "a keeper that was killed is still there; its recording stays open"),
+            Err(error) => tracing::error!(session = %session.facts.id, %error, "the end of a keeper cannot be waited for; its recording stays open"),
+        }
         self.ended(keeper, session, receipt, None);
     }
 
