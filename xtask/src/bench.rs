@@ -16,6 +16,7 @@ mod ground;
 mod login;
 mod revoke;
 mod samples;
+mod swap;
 mod table;
 mod turns;
 mod verdict;
@@ -58,6 +59,7 @@ const ALL: &[Measurement] = &[
     Measurement { rows: &["ssh-prompt"], runs: Runs::Outside, scheduling: Scheduling::First, measure: login::measure },
     Measurement { rows: &["revoke-1", "revoke-100", "revoke-1000"], runs: Runs::Inside, scheduling: Scheduling::First, measure: revoke::counted },
     Measurement { rows: &["revoke-forkbomb"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: revoke::fork_bomb },
+    Measurement { rows: &["swap-storm", "activate"], runs: Runs::Outside, scheduling: Scheduling::Ordinary, measure: swap::measure },
 ];
 
 /// Measures what is named, or everything, prints the table and writes the rows.

@@ -101,6 +101,13 @@ impl Ground {
         numbers(Command::new(self.verdict_programs.join(name)).args(args))
     }
 
+    /// One of the examples that measure something, built.
+    pub(super) fn example(&self, name: &str) -> Result<PathBuf> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("this program has no workspace")?;
+        run(cargo(root).args(["build", "--locked", "--release", "--quiet", "--workspace", "--example", name]))?;
+        Ok(build::target(root).join("release/examples").join(name))
+    }
+
     /// The measuring program's path, here.
     pub(super) fn meter(&self) -> &Path {
         &self.meter

@@ -49,6 +49,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("exec-guard-fork", Target::Ratio(1.25)),
     ("make-1500", Target::Ratio(1.15)),
     ("verdict", Target::P99(50.0)),
+    ("activate", Target::P99(100.0)),
     ("ssh-prompt", Target::Ratio(1.0)),
     ("revoke-1000", Target::P99(50.0)),
 ];
