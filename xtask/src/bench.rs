@@ -50,16 +50,17 @@ enum Runs {
     Inside,
 }
 
-// those that are scheduled alike beside each other: each change is a new start of the servers
+// those that are scheduled alike beside each other: each change is a new start of the servers; the ordinary ones first, which
+// find the machine as it is
 const ALL: &[Measurement] = &[
+    Measurement { rows: &["revoke-1", "revoke-100", "revoke-1000"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: revoke::counted },
+    Measurement { rows: &["revoke-forkbomb"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: revoke::fork_bomb },
+    Measurement { rows: &["swap-storm", "activate"], runs: Runs::Outside, scheduling: Scheduling::Ordinary, measure: swap::measure },
     Measurement { rows: &["exec-guard-vfork", "exec-guard-fork", "exec-guard-asked"], runs: Runs::Inside, scheduling: Scheduling::FirstOnOne, measure: exec::loops },
     Measurement { rows: &["verdict", "verdict-vs-native"], runs: Runs::Outside, scheduling: Scheduling::FirstOnOne, measure: verdict::measure },
     Measurement { rows: &["exec-guard-spread"], runs: Runs::Inside, scheduling: Scheduling::First, measure: exec::spread },
     Measurement { rows: &["make-1500"], runs: Runs::Inside, scheduling: Scheduling::First, measure: exec::make },
     Measurement { rows: &["ssh-prompt"], runs: Runs::Outside, scheduling: Scheduling::First, measure: login::measure },
-    Measurement { rows: &["revoke-1", "revoke-100", "revoke-1000"], runs: Runs::Inside, scheduling: Scheduling::First, measure: revoke::counted },
-    Measurement { rows: &["revoke-forkbomb"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: revoke::fork_bomb },
-    Measurement { rows: &["swap-storm", "activate"], runs: Runs::Outside, scheduling: Scheduling::Ordinary, measure: swap::measure },
 ];
 
 /// Measures what is named, or everything, prints the table and writes the rows.

@@ -64,14 +64,16 @@ impl Ground {
             return Ok(());
         }
         self.restart(wanted)?;
-        if self.reaches_inside() && self.scheduling != Scheduling::Ordinary {
-            let access = self.stage.grant("INFRA_FULL")?;
-            if self.inside(&access, "policy")? != [self.scheduling.number()] {
-                say("sessions are not scheduled as what starts them: what else this machine does will be in the numbers");
-                self.restart(Scheduling::Ordinary)?;
-            }
+        if self.scheduling != Scheduling::Ordinary && self.reaches_inside() && !self.sessions_inherit() {
+            say("sessions are not scheduled as what starts them: what else this machine does will be in the numbers");
+            self.restart(Scheduling::Ordinary)?;
         }
         Ok(())
+    }
+
+    fn sessions_inherit(&self) -> bool {
+        let said = self.stage.grant("INFRA_FULL").and_then(|access| self.inside(&access, "policy"));
+        said.is_ok_and(|policy| policy == [self.scheduling.number()])
     }
 
     /// How everything is scheduled now.
@@ -81,6 +83,7 @@ impl Ground {
 
     fn restart(&mut self, scheduling: Scheduling) -> Result<()> {
         // what is started under one of them stays under it
+        self.stage.stop()?;
         self.scheduling = scheduling.enter()?;
         self.stage = Stage::with(&self.options)?;
         Ok(())
