@@ -80,8 +80,8 @@ impl Scheduling {
     pub(super) fn said(self) -> Option<&'static str> {
         match self {
             Self::Ordinary => None,
-            Self::First => Some("both sides before all other programs of the machine (SCHED_FIFO), sessions without a share of the processors"),
-            Self::FirstOnOne => Some("the same, on one processor"),
+            Self::First => Some("both sides on all processors, before all other programs (SCHED_FIFO), sessions without a share of the processors"),
+            Self::FirstOnOne => Some("both sides on one processor, before all other programs (SCHED_FIFO), sessions without a share of the processors"),
         }
     }
 }
