@@ -77,10 +77,14 @@ async fn an_activation_waits_for_the_nodes_word_and_says_how_long_it_took() {
     });
     let refuse = async {
         let told = node.policies().await;
-        node.say(&state(told.sequence - 1, one, Some("module is for\u{1b}[2J another action"))).await;
+        // a complaint about something else is no answer to this
+        node.say(&state(told.sequence - 1, one, Some("it is an old one"))).await;
+        let error = format!("assignment {} is not enforced: module is for\u{1b}[2J another action", told.sequence);
+        node.say(&state(told.sequence - 1, one, Some(&error))).await;
     };
     let (change, ()) = tokio::join!(running.activate(&two, Some(one)), refuse);
-    assert_eq!(change.targets[0].state, ChangeState::Refused { error: "module is for\\x1b[2J another action".into() });
+    let ChangeState::Refused { error } = &change.targets[0].state else { panic!("{change:?}") };
+    assert!(error.ends_with("is not enforced: module is for\\x1b[2J another action"), "{error}");
     let events: Page<PolicyEventView> = running.get("auditor", "/v1/policies/events").await;
     let fault = events.items.iter().find(|event| event.target.is_some()).unwrap();
     assert_eq!((serde_json::to_value(fault.kind).unwrap(), fault.target.as_deref(), fault.by.as_str()), ("Policy.Fault".into(), Some("node1"), "system"));

@@ -9,6 +9,16 @@ use portcullis_model::time::UnixMs;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Whether nothing else is to be expected. A complaint that does not name this assignment may be about the one before, whose
+/// successor is under way: it counts when nothing else has come.
+fn is_settled(target: &TargetChange) -> bool {
+    match &target.state {
+        ChangeState::Waiting => false,
+        ChangeState::Refused { error } => error.contains(&target.sequence.to_string()),
+        ChangeState::Enforced { .. } | ChangeState::NotConnected => true,
+    }
+}
+
 impl Desk {
     /// Waits until every linked target enforces its change or says why it does not, at most `patience`.
     pub async fn enforced(&self, changes: &[Change], patience: Duration) -> Vec<TargetChange> {
@@ -17,7 +27,7 @@ impl Desk {
         loop {
             answers.borrow_and_update();
             let targets: Vec<_> = changes.iter().map(|change| self.change_on(change)).collect();
-            let open = targets.iter().any(|target| target.state == ChangeState::Waiting);
+            let open = targets.iter().any(|target| !is_settled(target));
             if !open || tokio::time::timeout_at(deadline, answers.changed()).await.is_err() {
                 return targets;
             }
