@@ -123,7 +123,8 @@ impl Desk {
         self.settle(write, at).await
     }
 
-    /// Puts in force what was in force before, for one action and role. `replaces` is what the caller believes to be in force.
+    /// Puts in force what was in force before. What was put in force together is rolled back together: with the role that is
+    /// named, every other role on which the same version is in force. `replaces` is what the caller believes to be in force.
     ///
     /// # Errors
     /// When this person may not, nothing was in force before, or something else is in force than the caller believes.
@@ -132,24 +133,33 @@ impl Desk {
     ) -> Result<(Option<PolicyDigest>, Vec<Change>), DeskError> {
         let at = now();
         let mut write = self.store.write().await?;
-        let seat = seat_of(&write.seats().await?, action, role);
-        if replaces.is_some() && seat.active.as_ref() != replaces {
-            let (now, then) = (shown(seat.active.as_ref()), shown(replaces));
+        let all = write.seats().await?;
+        let named = seat_of(&all, action, role);
+        if replaces.is_some() && named.active.as_ref() != replaces {
+            let (now, then) = (shown(named.active.as_ref()), shown(replaces));
             return Err(DeskError::Conflict(format!("for {action} on {role}, {now} is in force, not {then}; look again")));
         }
         let nothing = || DeskError::Conflict(format!("nothing was in force for {action} on {role} before"));
-        let former = write.former(action, role).await?.ok_or_else(nothing)?;
-        write.seat_former(&seat, former.as_ref(), at, actor.name.as_str()).await?;
-        if let Some(digest) = &former {
+        let before = write.former(action, role).await?.ok_or_else(nothing)?;
+        let mut restored = BTreeSet::new();
+        for seat in all.iter().filter(|seat| seat.action == action && seat.active == named.active) {
+            let Some(former) = write.former(action, seat.role).await? else { continue };
+            // where nothing of ours is in force, roles have nothing in common but what they go back to
+            if named.active.is_some() || former == before {
+                write.seat_former(seat, former.as_ref(), at, actor.name.as_str()).await?;
+                restored.extend(former);
+            }
+        }
+        for digest in &restored {
             let mut version = load(&mut write, digest).await?;
-            let why = because("in the place of", seat.active.as_ref());
+            let why = because("in the place of", named.active.as_ref());
             step(&mut write, &mut version, Step::Restore, actor, at, why).await?;
             write.end_trial(digest).await?;
         }
-        if let Some(digest) = &seat.active {
+        if let Some(digest) = &named.active {
             self.unseated(&mut write, digest, actor, at, Step::RollBack, why.clone().into()).await?;
         }
-        Ok((former, self.settle(write, at).await?))
+        Ok((before, self.settle(write, at).await?))
     }
 
     /// Takes a version out of everything; what it was in force for is judged by the nodes' own modules then.

@@ -210,8 +210,16 @@ async fn a_version_for_several_roles_stays_active_until_it_has_lost_the_last() {
     assert_eq!(running.stage(&cps).await, "retired");
     let again = running.refused("policy-admin", &of(&both, "activate"), &json!({ "replaces": { "cps": both, "host": both } })).await;
     assert_eq!(again.0, 409, "it is in force already");
-    running.post::<PolicyChange>("policy-admin", &of(&both, "retire"), &why("no good")).await;
-    assert_eq!(running.policy(&both).await.policy.active_for, []);
+    // what is in force on both roles is rolled back on both, each to what it had before
+    let back = json!({ "action": "INFRA_DIAG", "role": "host", "reason": "no good" });
+    let next = admin.tested_for(&running, 3, vec![Role::Host, Role::Cps]).await;
+    running.post::<PolicyChange>("policy-admin", &of(&next, "activate"), &json!({ "replaces": { "cps": both, "host": both } })).await;
+    running.post::<PolicyChange>("policy-admin", "/v1/policies/rollback", &back).await;
+    assert_eq!((running.stage(&next).await, running.policy(&both).await.policy.active_for), ("retired".into(), vec![Role::Cps, Role::Host]));
+    running.post::<PolicyChange>("policy-admin", "/v1/policies/rollback", &back).await;
+    assert_eq!((running.policy(&both).await.policy.active_for, running.policy(&cps).await.policy.active_for), (vec![], vec![Role::Cps]));
+    running.post::<PolicyChange>("policy-admin", &of(&cps, "retire"), &why("no good")).await;
+    assert_eq!(running.policy(&cps).await.policy.active_for, []);
     running.stop().await;
 }
 

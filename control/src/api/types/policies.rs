@@ -90,7 +90,7 @@ pub struct Activate {
 pub struct Rollback {
     /// The action.
     pub action: Action,
-    /// The role.
+    /// The role. What is in force there is rolled back on every other role as well on which it is in force.
     pub role: Role,
     /// What is in force now, as the caller knows it. When it is not so any more, nothing is done; not looked at when absent.
     #[serde(default)]

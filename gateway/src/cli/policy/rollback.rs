@@ -12,7 +12,7 @@ use portcullis_model::action::{Action, Role};
 pub(in crate::cli) struct Rollback {
     /// The action
     action: Action,
-    /// The role: cps, host, cell or generic
+    /// The role: cps, host, cell or generic; what is in force there is rolled back on its other roles as well
     role: Role,
     /// Do it only if this one is in force now
     #[arg(long, value_name = "DIGEST")]
