@@ -3,13 +3,13 @@
 use anyhow::{Context as _, Result, ensure};
 use portcullis_tests::client::finish;
 use portcullis_tests::stage::keygen;
-use portcullis_tests::{Stage, StageOptions, Terminal, wait};
+use portcullis_tests::{Owner, Stage, StageOptions, Terminal, wait};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// A stage whose modules may be pushed by the key `admin` in that folder.
-fn stage() -> Result<(Stage, tempfile::TempDir)> {
+fn stage(owner: Owner) -> Result<(Stage, tempfile::TempDir)> {
     let folder = tempfile::Builder::new().prefix("portcullis-admin-").tempdir()?;
     std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
     for name in ["admin", "stranger"] {
@@ -18,7 +18,7 @@ fn stage() -> Result<(Stage, tempfile::TempDir)> {
     let admins = folder.path().join("admins");
     std::fs::copy(folder.path().join("admin.pub"), &admins)?;
     std::fs::set_permissions(&admins, Permissions::from_mode(0o644))?;
-    let mut options = StageOptions::from_environment()?;
+    let mut options = StageOptions { owner, ..StageOptions::from_environment()? };
     options.extra_config += &format!("\n[policy]\nadmins = '{}'\n", admins.display());
     Ok((Stage::with(&options)?, folder))
 }
@@ -34,7 +34,20 @@ fn variant(stage: &Stage, folder: &Path, name: &str) -> Result<PathBuf> {
 
 #[test]
 fn a_module_is_put_in_force_and_taken_back_while_sessions_run() -> Result<()> {
-    let (stage, folder) = stage()?;
+    put_in_force_and_take_back(Owner::Caller)
+}
+
+#[test]
+fn and_the_same_where_all_processes_are_one_ordinary_users() -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: the other test is of an ordinary user already");
+        return Ok(());
+    }
+    put_in_force_and_take_back(Owner::Ordinary { id: 65_123 })
+}
+
+fn put_in_force_and_take_back(owner: Owner) -> Result<()> {
+    let (stage, folder) = stage(owner)?;
     let (key, module) = (folder.path().join("admin"), variant(&stage, folder.path(), "second")?);
     let (key, module) = (key.to_str().context("a path")?, module.to_str().context("a path")?);
     let access = stage.grant("INFRA_DIAG")?;
