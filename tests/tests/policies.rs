@@ -69,6 +69,7 @@ fn put_in_force_and_take_back(owner: Owner) -> Result<()> {
     let digest = wait::until("the pushed module's digest", wait::LONG, || find_digest(&pushed))?;
     let activated = finish(stage.cli(&["policy", "activate", &digest, "--watch"]))?;
     ensure!(activated.status == Some(0), "{activated:?}\n{}", stage.output());
+    eprintln!("{}", activated.stdout);
     let after = judged_by(&mut curious)?;
     ensure!(digest.starts_with(&after) && after != before, "{before} -> {after}, pushed {digest}");
 
