@@ -21,6 +21,12 @@ impl State {
     pub(crate) fn new(limits: StoreLimits) -> Self {
         Self { limits, memo: Memo::default(), lines: 0 }
     }
+
+    /// Makes it ready for another question to the same instance.
+    pub(crate) fn renew(&mut self, memo: Memo) {
+        self.memo = memo;
+        self.lines = 0;
+    }
 }
 
 impl types::Host for State {}

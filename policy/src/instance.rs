@@ -81,6 +81,18 @@ impl Instances {
         Ok((answer, memo))
     }
 
+    /// Calls an export of an instance that answered before, under the limits of one question. For replays alone: on a node nothing of
+    /// one question is there for the next. After a fault the instance is not to be used again.
+    pub(crate) fn ask_again<T>(&self, instance: &mut Instance, memo: Memo, call: impl FnOnce(&Policy, &mut Store<State>) -> wasmtime::Result<T>) -> Result<(T, Memo), Fault> {
+        let _ticking = self.room.ticker.question();
+        let Instance { store, policy } = instance;
+        store.data_mut().renew(memo);
+        store.set_epoch_deadline(self.room.ticks());
+        store.set_hostcall_fuel(HOST_CALL_BYTES);
+        let answer = call(policy, store).map_err(|error| Fault::of(&error, self.room.limits.time))?;
+        Ok((answer, std::mem::take(&mut store.data_mut().memo)))
+    }
+
     /// Drops what has answered, and starts an instance for the next question. To be called when nobody waits for it.
     pub(crate) fn prepare(&self) {
         let spent = lock(&self.spent).pop();

@@ -10,6 +10,8 @@
 //! * [`Module`] is one loaded component. Every question runs in a fresh instance, which is dropped with its answer: nothing of one
 //!   question, or one session, is there for the next but what a module put into the session's [`Sitting`].
 //! * [`Modules`] is a folder of them, one for an action and a role.
+//! * [`author`] is for those who write modules: profiles without a compiler, tests, explanations.
+//! * [`replay`] asks a candidate what recorded sessions asked.
 //! * [`server`] answers the keepers of a node on a local socket, and hears from the warden which modules are to; [`confine`] takes
 //!   from the process what that does not need.
 //!
@@ -21,6 +23,7 @@
 
 mod abi;
 mod answer;
+pub mod author;
 mod beside;
 mod confine;
 mod evaluator;
@@ -32,7 +35,9 @@ mod limits;
 mod module;
 mod modules;
 mod posts;
+pub mod replay;
 pub mod server;
+pub mod shown;
 mod ticker;
 mod trial;
 mod world;

@@ -64,6 +64,20 @@ impl Sitting {
     pub fn new(facts: &SessionFacts) -> Self {
         Self { session: abi::session(facts), memo: Memo::default() }
     }
+
+    /// The session at a moment.
+    pub(crate) fn at(&mut self, now: UnixMs, counters: Counters) -> &types::Session {
+        abi::set_moment(&mut self.session, now, counters);
+        &self.session
+    }
+
+    pub(crate) fn memo(&self) -> &Memo {
+        &self.memo
+    }
+
+    pub(crate) fn memo_mut(&mut self) -> &mut Memo {
+        &mut self.memo
+    }
 }
 
 impl Evaluator {
@@ -140,6 +154,11 @@ impl Module {
         let verdict = answer::verdict(answer)?;
         sitting.memo = memo;
         Ok(verdict)
+    }
+
+    /// Its instances, for a replay, which asks one of them more than once.
+    pub(crate) fn instances(&self) -> &Instances {
+        &self.instances
     }
 
     /// Makes an instance ready for the next question, and cleans up after the last one. To be called when nobody waits for an

@@ -10,6 +10,7 @@ mod facts;
 mod languages;
 mod loading;
 mod process;
+mod replay;
 mod running;
 mod safety;
 mod storm;

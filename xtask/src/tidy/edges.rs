@@ -6,7 +6,8 @@ use std::path::Path;
 /// A crate's folder, the crates of ours that it may use, and third-party crates that only it may name.
 const PICTURE: &[(&str, &[&str], &[&str])] = &[
     ("model", &[], &[]),
-    ("policy", &["model"], &["wasmtime"]),
+    ("sdk/profile", &[], &[]),
+    ("policy", &["model", "profile"], &["wasmtime", "wasmtime-wizer"]),
     ("shell", &["model"], &["reedline", "brush-parser"]),
     ("jail", &["model"], &["landlock", "seccompiler", "caps"]),
     ("recording", &["model"], &[]),
