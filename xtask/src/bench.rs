@@ -14,6 +14,7 @@ mod canary;
 mod exec;
 mod ground;
 mod login;
+mod replay;
 mod revoke;
 mod samples;
 mod swap;
@@ -56,6 +57,7 @@ const ALL: &[Measurement] = &[
     Measurement { rows: &["revoke-1", "revoke-100", "revoke-1000"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: revoke::counted },
     Measurement { rows: &["revoke-forkbomb"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: revoke::fork_bomb },
     Measurement { rows: &["swap-storm", "activate"], runs: Runs::Outside, scheduling: Scheduling::Ordinary, measure: swap::measure },
+    Measurement { rows: &["replay"], runs: Runs::Outside, scheduling: Scheduling::Ordinary, measure: replay::measure },
     Measurement { rows: &["exec-guard-vfork", "exec-guard-fork", "exec-guard-asked"], runs: Runs::Inside, scheduling: Scheduling::FirstOnOne, measure: exec::loops },
     Measurement { rows: &["verdict", "verdict-vs-native"], runs: Runs::Outside, scheduling: Scheduling::FirstOnOne, measure: verdict::measure },
     Measurement { rows: &["exec-guard-spread"], runs: Runs::Inside, scheduling: Scheduling::First, measure: exec::spread },

@@ -50,6 +50,8 @@ const TARGETS: &[(&str, Target)] = &[
     ("make-1500", Target::Ratio(1.15)),
     ("verdict", Target::P99(50.0)),
     ("activate", Target::P99(100.0)),
+    // 50,000 subjects a second
+    ("replay", Target::P99(20.0)),
     ("ssh-prompt", Target::Ratio(1.0)),
     ("revoke-1000", Target::P99(50.0)),
 ];
