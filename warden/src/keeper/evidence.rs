@@ -1,6 +1,7 @@
 //! The recording, as the rest of the keeper uses it, and the counters that follow from what was written.
 
 use super::fault::Fault;
+use super::working_directory::within;
 use crate::charge::Charge;
 use crate::clock;
 use portcullis_model::decision::{Committed, Journal as _, Permit, Refusal};
@@ -11,7 +12,7 @@ use portcullis_model::subject::Subject;
 use portcullis_model::wire::judge::Counters;
 use portcullis_recording::{WriteError, Writer};
 use rustix::fs::{Mode, OFlags};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// Something could not be recorded: the session ends.
@@ -33,11 +34,9 @@ impl Folder {
     /// Begins the recording of a session, with its first event.
     pub(crate) fn begin(&self, charge: &Charge, policy: Option<PolicyDigest>) -> Result<Evidence, Fault> {
         let session = &charge.facts.id;
-        // the writer takes a path: the working directory is that folder for one call
-        let made = rustix::process::fchdir(&self.0).map_err(|error| Fault::NoFolder(charge.place.evidence.clone(), error.into()));
-        let writer = made.and_then(|()| Writer::create(Path::new("."), session, charge.place.evidence_gid).map_err(|error| Unrecorded(error).into()));
-        rustix::process::chdir("/").map_err(|error| Fault::NoFolder("/".into(), error.into()))?;
-        let mut evidence = Evidence { writer: writer?, counters: Counters::default() };
+        let create = || Writer::create(Path::new("."), session, charge.place.evidence_gid).map_err(Unrecorded);
+        let writer = within(self.0.as_fd(), create).map_err(|error| Fault::NoFolder(charge.place.evidence.clone(), error))??;
+        let mut evidence = Evidence { writer, counters: Counters::default() };
         evidence.note(EventKind::Started {
             facts: Box::new(charge.facts.clone()),
             purpose: charge.purpose.clone(),

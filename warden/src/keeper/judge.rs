@@ -6,6 +6,7 @@
 
 use super::memo::Memo;
 use super::stream::{Bounds, Peer, Stream, StreamError};
+use super::working_directory::within;
 use portcullis_model::decision::{Heard, Silence};
 use portcullis_model::id::PolicyDigest;
 use portcullis_model::session::SessionFacts;
@@ -87,11 +88,8 @@ impl Socket {
 
     fn connect(&self) -> io::Result<OwnedFd> {
         let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
-        // an address has no descriptor of a folder in it: the working directory is that folder for one call
-        rustix::process::fchdir(&self.folder)?;
-        let connected = SocketAddrUnix::new(&self.name).and_then(|address| rustix::net::connect(&fd, &address));
-        rustix::process::chdir("/")?;
-        connected?;
+        let address = SocketAddrUnix::new(&self.name)?;
+        within(self.folder.as_fd(), || rustix::net::connect(&fd, &address))??;
         Ok(fd)
     }
 }

@@ -21,6 +21,7 @@ mod shell;
 mod stream;
 mod timers;
 mod waiting;
+mod working_directory;
 
 use crate::charge::Charge;
 use crate::packets::{Intake, Packets, Received};

@@ -238,17 +238,21 @@ mod terminal {
     #[test]
     fn a_password_reaches_the_program_and_not_the_record() {
         let Some((mut relay, mut fixture, mut client, mut slave)) = terminal() else { return };
-        types(&mut relay, &mut fixture, &mut client, b"su\n");
-        slave.write_all(b"Password: ").unwrap();
-        set(&slave, |modes| modes.remove(LocalModes::ECHO));
-        types(&mut relay, &mut fixture, &mut client, b"hunter2\n");
-        set(&slave, |modes| modes.insert(LocalModes::ECHO));
-        types(&mut relay, &mut fixture, &mut client, b"id\n");
-        for line in ["su\n", "hunter2\n", "id\n"] {
+        // the kernel treats what was written as the flags say when it gets to it: what a program has read is past that
+        let reads = |slave: &mut File, line: &str| {
             let mut buffer = [0; 64];
             let length = slave.read(&mut buffer).unwrap();
             assert_eq!(String::from_utf8_lossy(&buffer[..length]), line);
-        }
+        };
+        types(&mut relay, &mut fixture, &mut client, b"su\n");
+        reads(&mut slave, "su\n");
+        slave.write_all(b"Password: ").unwrap();
+        set(&slave, |modes| modes.remove(LocalModes::ECHO));
+        types(&mut relay, &mut fixture, &mut client, b"hunter2\n");
+        reads(&mut slave, "hunter2\n");
+        set(&slave, |modes| modes.insert(LocalModes::ECHO));
+        types(&mut relay, &mut fixture, &mut client, b"id\n");
+        reads(&mut slave, "id\n");
         relay.pass_output(&mut fixture.evidence).unwrap();
         let (input, output, _, events) = fixture.read();
         assert_eq!(input, b"su\nid\n");
