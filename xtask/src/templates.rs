@@ -1,18 +1,19 @@
 //! `cargo xtask templates`: what `portcullis policy new` makes builds and passes its tests, in every language whose tools are here.
 //!
-//! A project for each language lies in `target/templates`, and its component beside it as `LANGUAGE.wasm`, for the judge's tests and
-//! the benchmarks. What was fetched or built before and whose sources have not changed stays: only files that differ are written.
+//! A project for each language lies in `target/templates`, and its component beside it as `LANGUAGE.wasm`, for the judge's tests;
+//! `cargo` there is the one that builds modules in Rust, for the test of the manual's quick start. What was fetched or built before and whose sources have not changed stays: only files that differ are written.
 //! Fetching takes npm's and PyPI's registries; a language whose tools or registry are missing is left out, loudly.
 
 use crate::build::target;
 use crate::machine::find;
 use crate::step::{run, say};
-use crate::wasm::ensure_toolchain;
+use crate::wasm::{TARGET, ensure_toolchain};
 use anyhow::{Context as _, Result, ensure};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const LANGUAGES: &[&str] = &["rust", "c", "js", "python"];
+const LANGUAGES: &[&str] = &["c", "python", "rust", "js"];
 /// What the projects are called.
 const NAME: &str = "first-policy";
 
@@ -21,6 +22,7 @@ pub(crate) fn build(root: &Path, programs: &Path) -> Result<PathBuf> {
     let folder = target(root).join("templates");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let program = programs.join("portcullis");
+    let cargo = cargo(&folder)?;
     for language in LANGUAGES {
         say(&format!("the policy template in {language}"));
         let project = scaffold(&program, language, &folder)?;
@@ -32,18 +34,7 @@ pub(crate) fn build(root: &Path, programs: &Path) -> Result<PathBuf> {
         }
         let make = |goal: &str| -> Result<()> {
             let mut make = Command::new("make");
-            make.arg("--no-print-directory").arg(goal).current_dir(&project).env("PORTCULLIS", &program);
-            if *language == "rust" {
-                // the compiler that the shipped modules are built with
-                for (name, value) in ensure_toolchain()?.cargo(&[]).get_envs() {
-                    match value {
-                        Some(value) if goal == "policy.wasm" => make.env(name, value),
-                        Some(_) => &mut make,
-                        None => make.env_remove(name),
-                    };
-                }
-            }
-            run(&mut make)
+            run(make.arg("--no-print-directory").arg(goal).current_dir(&project).env("PORTCULLIS", &program).env("CARGO", &cargo))
         };
         make("test")?;
         make("policy.wasm")?;
@@ -51,6 +42,18 @@ pub(crate) fn build(root: &Path, programs: &Path) -> Result<PathBuf> {
         std::fs::copy(&built, &component).with_context(|| format!("cannot copy {}", built.display()))?;
     }
     Ok(folder)
+}
+
+/// A cargo that builds for WebAssembly with the compiler that the shipped modules are built with, and for the host as always.
+fn cargo(folder: &Path) -> Result<PathBuf> {
+    let toolchain = ensure_toolchain()?.cargo(&[]);
+    let quoted = |text: &OsStr| format!("'{}'", text.to_string_lossy().replace('\'', r"'\''"));
+    let set: String = toolchain.get_envs().filter_map(|(name, value)| Some(format!("export {}={}; ", name.to_string_lossy(), quoted(value?)))).collect();
+    let program = quoted(toolchain.get_program());
+    let file = folder.join("cargo");
+    std::fs::write(&file, format!("#!/bin/sh\nunset CARGO_TARGET_DIR\ncase \" $* \" in *' {TARGET} '*) {set}: ;; esac\nexec {program} \"$@\"\n"))?;
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    Ok(file)
 }
 
 /// A project as `policy new` makes it now; files that stay as they were keep their time, so that `make` finds nothing to do.

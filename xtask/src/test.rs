@@ -28,7 +28,7 @@ pub(crate) fn all(root: &Path) -> Result<()> {
     say("tests of every crate");
     run(cargo(root).args(["test", "--locked", "--no-fail-fast", "--workspace", "--exclude", "portcullis-tests"]).env("PORTCULLIS_TEMPLATES", &templates).env("PORTCULLIS_MODULES", &modules).env("PORTCULLIS_CANARY", &canary).env("PORTCULLIS_PROGRAMS", &programs))?;
     say("end-to-end tests and attacks, with the real programs and the OpenSSH client");
-    run(cargo(root).args(["test", "--locked", "--no-fail-fast", "-p", "portcullis-tests"]).env("PORTCULLIS_MODULES", &modules).env("PORTCULLIS_CANARY", &canary).env("PORTCULLIS_PROGRAMS", &programs))?;
+    run(cargo(root).args(["test", "--locked", "--no-fail-fast", "-p", "portcullis-tests"]).env("PORTCULLIS_TEMPLATES", &templates).env("PORTCULLIS_MODULES", &modules).env("PORTCULLIS_CANARY", &canary).env("PORTCULLIS_PROGRAMS", &programs))?;
     check::everyone(&programs, &modules)?;
     clippy(root)?;
     say("everything holds");

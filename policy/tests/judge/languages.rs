@@ -163,3 +163,12 @@ fn c() {
 fn rust() {
     check("rust", cases(), |got, want| (got == "allowed") == (want == "allowed"));
 }
+
+#[test]
+fn the_bindings_in_c_are_of_this_interface() {
+    let bindings = include_str!("../../../sdk/c/bindings/policy.c");
+    for interface in ["log", "memo"] {
+        let wanted = format!("portcullis:policy/{interface}@{}\"", portcullis_policy::ABI);
+        assert!(bindings.contains(&wanted), "{wanted} is not in sdk/c/bindings: `make bindings` there makes them again");
+    }
+}
