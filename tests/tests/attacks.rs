@@ -56,7 +56,9 @@ attacks![
     copies,
     environment,
     execveat,
+    links_and_views,
     memfd,
+    more_processes,
     nested_filter,
     other_abis,
     out_of_the_jail,
@@ -64,6 +66,7 @@ attacks![
     racing_threads,
     refused_calls,
     shared_cwd,
+    sockets_and_terminals,
     symlink_race,
     view,
 ];

@@ -61,9 +61,15 @@ fn the_keeper_dies_and_with_it_the_session() -> Result<()> {
     wait::until("the session's processes to be gone", wait::LONG, || processes_with("sleep 76541").is_empty().then_some(()))?;
     let again = access.run("echo again")?;
     ensure!(again.stdout == "again\n", "{again:?}");
-    wait::until("the session's end to be told as a fault", wait::LONG, || {
+    let ended = wait::until("the session's end to be told as a fault", wait::LONG, || {
         let sessions = stage.sessions().ok()?;
-        sessions.iter().any(|session| session["receipt"]["cause"].to_string().contains("fault")).then_some(())
+        let fault = sessions.iter().find(|session| session["receipt"]["cause"].to_string().contains("fault"))?;
+        fault["facts"]["id"].as_str().map(str::to_owned)
+    })?;
+    // the warden closes the recording in the keeper's stead, and whoever looks is told
+    wait::until("the recording to be closed", wait::LONG, || {
+        let shown = stage.json(&["session", "show", &ended]).ok()?;
+        shown.to_string().contains("the keeper died").then_some(())
     })
 }
 
