@@ -174,7 +174,7 @@ fn jobs_are_controlled_on_the_terminal() {
     for who in everyone() {
         let typed: &[(&str, &[u8])] = &[
             // no child of its own: one that is stopped before its exec holds up a parent that waits for it (vfork)
-            ("> ", b"python3 -c 'import signal; signal.signal(18, lambda *a: print(\"GO\" \"ON\", flush=True)); print(\"U\" \"P\", flush=True)\nwhile 1: signal.pause()'\n"),
+            ("> ", b"python3 -c 'import os, signal; signal.signal(18, lambda *a: os.write(1, b\"GO\" b\"ON\\\\n\")); print(\"U\" \"P\", flush=True)\nwhile 1: signal.pause()'\n"),
             ("UP", b"\x1a"),
             ("Stopped", b"fg\n"),
             ("GOON", b"\x03"),
