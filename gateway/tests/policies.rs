@@ -110,7 +110,7 @@ fn a_module_goes_from_the_push_into_force_and_back() {
     let Some(bench) = Bench::new() else { return };
     let digest = bench.push();
     assert_eq!(digest.len(), 64);
-    let short = &digest[..8];
+    let short = digest.get(..8).unwrap();
     let listed = bench.json(&["policy", "list", "--stage", "tested"]);
     assert_eq!((listed["items"][0]["digest"].as_str(), listed["items"][0]["author_name"].as_str()), (Some(digest.as_str()), Some("admin")));
     let shown = String::from_utf8(bench.run(&["policy", "show", short]).stdout).unwrap();
