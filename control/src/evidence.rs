@@ -99,9 +99,9 @@ fn read(path: &Path) -> Option<RecordingView> {
     let (file, bytes) = match open(path) {
         Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => return Some(RecordingView { bytes: 0, state: format!("unreadable: {error}"), policies: vec![], commands: vec![], truncated: true }),
+        Err(error) => return Some(RecordingView { bytes: 0, state: format!("unreadable: {error}"), ended: None, policies: vec![], commands: vec![], truncated: true }),
     };
-    let mut view = RecordingView { bytes, state: String::new(), policies: vec![], commands: vec![], truncated: bytes > BYTES_MAX };
+    let mut view = RecordingView { bytes, state: String::new(), ended: None, policies: vec![], commands: vec![], truncated: bytes > BYTES_MAX };
     view.state = match commands(BufReader::new(file).take(BYTES_MAX), &mut view) {
         Ok(_) if view.truncated => "partly read".to_owned(),
         Ok(Some(Tail::Closed)) => "complete".to_owned(),
@@ -123,6 +123,10 @@ fn commands(input: io::Take<BufReader<File>>, view: &mut RecordingView) -> Resul
                 if view.policies.len() < POLICIES_MAX {
                     view.policies.push(PolicyUse { since: event.at, digest: policy.map(ModuleId) });
                 }
+                continue;
+            }
+            EventKind::Ended(receipt) => {
+                view.ended = Some(receipt.cause);
                 continue;
             }
             _ => continue,

@@ -1,5 +1,5 @@
 //! The greeting of the warden: thousands of grants come in pages, and a warden that does not tell what it announced is none.
-#![allow(clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 #[cfg(test)]
 mod support;

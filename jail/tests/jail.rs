@@ -1,7 +1,6 @@
 //! The jail that the builder makes, from inside and from outside: the real descent, as root and, where this node lets users
 //! have namespaces, as an ordinary user. Needs dash, bash and `/usr/bin/python3`.
 #![expect(unsafe_code, clippy::multiple_unsafe_ops_per_block, reason = "fork and change of user in the harness")]
-#![expect(clippy::print_stderr, reason = "what is skipped is said aloud")]
 
 #[cfg(test)]
 #[path = "jail/harness.rs"]

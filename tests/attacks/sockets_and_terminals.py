@@ -74,7 +74,7 @@ for path in ("/dev/console", "/dev/tty0", "/dev/tty1", "/dev/ttyS0", "/dev/vcs",
 # inotify tells only of what can be read anyway
 inotify = libc.inotify_init()
 if inotify >= 0:
-    for path in (EVIDENCE.encode(), b"/root", b"/etc/shadow", b"/proc/1/root"):
+    for path in (EVIDENCE.encode(), b"/root/.ssh", b"/etc/shadow", b"/proc/1/root"):
         if libc.inotify_add_watch(inotify, path, 0xFFF) >= 0:
             bypass("%s is watched" % path)
     said.append("inotify: only what is seen")

@@ -69,7 +69,8 @@ fn the_keeper_dies_and_with_it_the_session() -> Result<()> {
     // the warden closes the recording in the keeper's stead, and whoever looks is told
     wait::until("the recording to be closed", wait::LONG, || {
         let shown = stage.json(&["session", "show", &ended]).ok()?;
-        shown.to_string().contains("the keeper died").then_some(())
+        let recording = &shown["recording"];
+        (recording["state"] == "complete" && recording["ended"].to_string().contains("the keeper died")).then_some(())
     })
 }
 

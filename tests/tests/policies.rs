@@ -1,4 +1,5 @@
 //! Policy modules pushed, put in force and taken back by the command line, while people work over ssh.
+#![expect(clippy::print_stderr, reason = "what took how long is said aloud")]
 
 use anyhow::{Context as _, Result, ensure};
 use portcullis_tests::client::finish;

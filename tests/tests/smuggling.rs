@@ -2,6 +2,7 @@
 //! policy allows, so the operator's shell is a whole one; and the same form with the program that the policy forbids does not.
 //!
 //! `@` stands for the program. What a form prints must name the account when `@` is `whoami`, and must not when it is `id`.
+#![expect(clippy::print_stderr, reason = "what is skipped is said aloud")]
 
 use anyhow::{Result, ensure};
 use portcullis_tests::client::finish;

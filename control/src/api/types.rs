@@ -14,7 +14,7 @@ use portcullis_model::account::AccountName;
 use portcullis_model::action::{Action, Role};
 use portcullis_model::id::{GrantId, RequestId};
 use portcullis_model::layer::Layer;
-use portcullis_model::receipt::{Receipt, RevokeReceipt};
+use portcullis_model::receipt::{EndCause, Receipt, RevokeReceipt};
 use portcullis_model::session::{ExitStatus, SessionFacts};
 use portcullis_model::time::UnixMs;
 use serde::{Deserialize, Serialize};
@@ -279,6 +279,9 @@ pub struct RecordingView {
     pub bytes: u64,
     /// `complete` (ends as a recording does), `open` (still being written, or cut off), or `damaged: WHY`.
     pub state: String,
+    /// How the session ended, as its last event says; it may know more than the receipt that came with the end.
+    #[serde(default)]
+    pub ended: Option<EndCause>,
     /// Which modules judged it, in order; at most 1,000.
     pub policies: Vec<PolicyUse>,
     /// What was asked and how it was answered, in order; at most 10,000.

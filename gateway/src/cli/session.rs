@@ -7,6 +7,7 @@ use super::{CliError, Desk, Outcome, play};
 use clap::Subcommand;
 use portcullis_control::api::types::{Page, SessionDetail, SessionView, Why};
 use portcullis_model::id::SessionId;
+use portcullis_model::receipt::EndCause;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -61,7 +62,7 @@ async fn list(desk: &Desk, state: Option<String>, limit: u32) -> Result<Outcome,
     desk.screen.show(&page, |screen| {
         let rows = page.items.iter().map(|session| {
             let facts = &session.facts;
-            let cause = session.receipt.as_ref().map_or(String::new(), |receipt| word(&receipt.cause));
+            let cause = session.receipt.as_ref().map_or(String::new(), |receipt| cause(&receipt.cause));
             [facts.id.to_string(), word(&session.state), facts.operator.clone(), facts.action.to_string(), facts.target.clone(), time(facts.start), cause]
         });
         screen.table(["ID", "STATE", "OPERATOR", "ACTION", "TARGET", "STARTED", "END"], rows.collect())
@@ -92,10 +93,11 @@ async fn show(desk: &Desk, id: &SessionId) -> Result<Outcome, CliError> {
         ])?;
         if let Some(receipt) = receipt {
             let ms = receipt.micros as f64 / 1000.0;
-            screen.line(&format!("receipt: {}, killed {}, survivors {}, {ms:.1} ms", shown(&word(&receipt.cause)), receipt.killed, receipt.survivors.len()))?;
+            screen.line(&format!("receipt: {}, killed {}, survivors {}, {ms:.1} ms", shown(&cause(&receipt.cause)), receipt.killed, receipt.survivors.len()))?;
         }
         let Some(recording) = &detail.recording else { return Ok(()) };
-        screen.line(&format!("recording: {} bytes, {}", recording.bytes, shown(&recording.state)))?;
+        let ended = recording.ended.as_ref().map_or_else(String::new, |end| format!(", ended by {}", shown(&cause(end))));
+        screen.line(&format!("recording: {} bytes, {}{ended}", recording.bytes, shown(&recording.state)))?;
         for policy in &recording.policies {
             let judge = policy.digest.as_ref().map_or_else(|| "no module".to_owned(), |digest| format!("module {digest}"));
             screen.line(&format!("judged by {judge} since {}", time(policy.since)))?;
@@ -108,6 +110,13 @@ async fn show(desk: &Desk, id: &SessionId) -> Result<Outcome, CliError> {
         if recording.truncated { screen.line("there were more") } else { Ok(()) }
     })?;
     Ok(Outcome::Done)
+}
+
+fn cause(cause: &EndCause) -> String {
+    match cause {
+        EndCause::Fault(text) => format!("fault: {text}"),
+        plain => word(plain),
+    }
 }
 
 async fn terminate(desk: &Desk, id: &SessionId, reason: String) -> Result<Outcome, CliError> {

@@ -38,7 +38,7 @@ fn replay(ground: &Ground, module: &Path, more: &[&str]) -> Result<f64> {
     command.args(["-c", "0"]).arg(ground.stage.program("portcullis")).args(["policy", "--json", "replay"]).arg(module).arg("--evidence").arg(ground.stage.data().join("evidence")).args(more);
     let output = command.output().context("cannot start taskset")?;
     let found: Value = serde_json::from_slice(&output.stdout).with_context(|| format!("the replay failed: {}", String::from_utf8_lossy(&output.stderr)))?;
-    let (subjects, seconds) = (found["subjects"].as_f64(), found["seconds"].as_f64());
+    let (subjects, seconds) = (found.get("subjects").and_then(Value::as_f64), found.get("seconds").and_then(Value::as_f64));
     let (subjects, seconds) = subjects.zip(seconds).context("the replay does not say how long it took")?;
     ensure!(subjects >= f64::from(COMMANDS), "the replay found {subjects} subjects of {COMMANDS}");
     Ok(seconds / subjects * 1e9)
