@@ -120,14 +120,14 @@ fn steps(given: Given, control: &OwnedFd) -> Result<(), DescentError> {
     // 3. what is mounted here is not mounted on the host, and the other way round
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).map_err(DescentError::Propagation)?;
     // 4. to 11. the new root
-    let taken = root::take(&spec.profile, &spec.shell).map_err(DescentError::Take)?;
+    let taken = root::take(&spec.profile, &spec.shell, &account, spec.folders.as_deref()).map_err(DescentError::Take)?;
     let root = Root::new().map_err(DescentError::NewRoot)?;
     let mut places = root.place(taken).map_err(DescentError::Place)?;
     root.files(&account).map_err(DescentError::Files)?;
     let foreign = matches!(spec.privilege, Privilege::Root { .. });
     root.terminals(foreign).map_err(DescentError::Terminals)?;
     let owner = foreign.then_some((account.uid, account.gid));
-    places.extend(root.temporary(&spec.profile, &account, owner).map_err(DescentError::Temporary)?);
+    places.extend(root.temporary(&spec.profile, &account, owner, spec.folders.as_deref()).map_err(DescentError::Temporary)?);
     root.proc(spec.profile.proc).map_err(DescentError::Proc)?;
     root.seal().map_err(DescentError::Seal)?;
     // 12. it becomes the root, with the old one on top of it,

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | [`profile`] | what a session for an action on a role sees, as data |
 //! | `build`, `descent` | the jail is a numbered descent, one error a step |
+//! | [`folders`] | what the sessions of one grant share |
 //! | `root`, `account` | the file system that the session sees |
 //! | `confine`, `ruleset`, `deny` | what the shell loses before it runs: capabilities, Landlock, system calls |
 //! | `init` | the first process in the jail: reaps, reports, dies with its keeper |
@@ -27,6 +28,7 @@ mod control;
 mod deny;
 mod descent;
 mod environment;
+pub mod folders;
 pub mod guard;
 mod init;
 pub mod kill;

@@ -324,6 +324,7 @@ fn trial_spec(profile: Profile) -> JailSpec {
         tty: false,
     };
     JailSpec {
+        folders: None,
         facts,
         profile,
         shell: "/usr/bin/true".into(),

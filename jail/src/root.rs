@@ -4,6 +4,7 @@
 //! then put in place: there is no moment at which a view is writable, and it does not matter what the new root covers.
 
 use crate::account::{Account, TTY_GID};
+use crate::folders;
 use crate::profile::{Access, Proc, Profile};
 use crate::ruleset::Ruled;
 use crate::sys::confine::{Reach, restrict_mount};
@@ -17,7 +18,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-const QUIET: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+pub(crate) const QUIET: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 const READ_ONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY;
 
 /// Where the jail has the shell.
@@ -50,8 +51,8 @@ enum What {
     Link(CString),
 }
 
-/// Takes what the profile shows, the devices that every program expects, and the shell.
-pub(crate) fn take(profile: &Profile, shell: &Path) -> Result<Vec<Taken>, At> {
+/// Takes what the profile shows, the devices that every program expects, the shell, and what the grant's sessions share.
+pub(crate) fn take(profile: &Profile, shell: &Path, account: &Account, shared: Option<&Path>) -> Result<Vec<Taken>, At> {
     let mut taken = Vec::new();
     for view in &profile.views {
         match take_one(&view.path, &view.path, view.access) {
@@ -69,6 +70,10 @@ pub(crate) fn take(profile: &Profile, shell: &Path) -> Result<Vec<Taken>, At> {
         taken.push(Taken { path, what: What::Tree { tree, folder: false }, access: Access::Read });
     }
     taken.push(take_one(shell, Path::new(SHELL), Access::Execute)?);
+    if let Some(shared) = shared {
+        taken.push(take_one(&folders::home(shared), Path::new(&account.home()), Access::Write)?);
+        taken.push(take_one(&folders::tmp(shared), Path::new("/tmp"), Access::Write)?);
+    }
     Ok(taken)
 }
 
@@ -95,7 +100,7 @@ fn copy(path: &Path) -> Result<OwnedFd, At> {
 }
 
 /// A new file system with options, mounted nowhere yet.
-fn file_system(kind: &str, options: &[(&str, String)], attributes: MountAttrFlags) -> rustix::io::Result<OwnedFd> {
+pub(crate) fn file_system(kind: &str, options: &[(&str, String)], attributes: MountAttrFlags) -> rustix::io::Result<OwnedFd> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     for (name, value) in options {
         fsconfig_set_string(&context, *name, value.as_str())?;
@@ -186,19 +191,22 @@ impl Root {
         self.mount("devpts", &options, attributes, Path::new("/dev/pts"))
     }
 
-    /// The folders that can be written to: bounded, and nothing in them runs.
-    pub(crate) fn temporary(&self, profile: &Profile, account: &Account, owner: Option<(u32, u32)>) -> Result<Vec<Ruled>, At> {
+    /// The folders that can be written to and are this session's own: bounded, and nothing in them runs.
+    pub(crate) fn temporary(&self, profile: &Profile, account: &Account, owner: Option<(u32, u32)>, shared: Option<&Path>) -> Result<Vec<Ruled>, At> {
         let home = account.home();
         let (tmp, shm) = (profile.limits.tmp_mib, profile.limits.shm_mib);
-        let folders = [("/tmp", tmp, "1777"), ("/dev/shm", shm, "1777"), (home.as_str(), tmp, "700")];
-        for (path, size, mode) in folders {
-            let mut options = vec![("size", format!("{size}m")), ("nr_inodes", "65536".to_owned()), ("mode", mode.to_owned())];
-            if let Some((uid, gid)) = owner.filter(|_| mode == "700") {
+        let mut folders = vec![("/dev/shm", shm, "1777")];
+        if shared.is_none() {
+            folders.extend([("/tmp", tmp, "1777"), (home.as_str(), tmp, "700")]);
+        }
+        for (path, size, mode) in &folders {
+            let mut options = vec![("size", format!("{size}m")), ("nr_inodes", "65536".to_owned()), ("mode", (*mode).to_owned())];
+            if let Some((uid, gid)) = owner.filter(|_| *mode == "700") {
                 options.extend([("uid", uid.to_string()), ("gid", gid.to_string())]);
             }
             self.mount("tmpfs", &options, QUIET, Path::new(path))?;
         }
-        Ok(folders.map(|(path, ..)| Ruled { path: path.into(), access: Access::Write, folder: true }).into())
+        Ok(folders.into_iter().map(|(path, ..)| Ruled { path: path.into(), access: Access::Write, folder: true }).collect())
     }
 
     /// `/proc`, read-only: nobody writes to another's memory, or to the kernel's settings, through it. On the way,

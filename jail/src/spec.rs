@@ -19,6 +19,9 @@ pub struct JailSpec {
     pub privilege: Privilege,
     /// The terminal, when the client asked for one; otherwise the shell gets pipes.
     pub terminal: Option<PtyRequest>,
+    /// Where [`Folders`](crate::folders::Folders) are that it shares with the other sessions of its grant; none for a home and a
+    /// `/tmp` of its own.
+    pub folders: Option<PathBuf>,
     /// Variables from the client; only `LANG` and `LC_*` with plain values are taken.
     pub environment: Vec<(String, String)>,
 }

@@ -7,6 +7,7 @@
 mod harness;
 
 use harness::{ACCOUNT, DEADLINE, Session, USER, Until, Who, everyone, processes_with, wait};
+use portcullis_jail::folders::Folders;
 use portcullis_jail::kill::kill_orphan;
 use portcullis_jail::profile::{Access, Network, Proc, View};
 use portcullis_model::session::ExitStatus;
@@ -110,6 +111,33 @@ fn nothing_can_be_written_but_its_own_folders_and_write_views() {
             std::fs::remove_file(shared.path().join(name)).unwrap();
         }
     }
+}
+
+#[test]
+fn the_sessions_of_a_grant_share_their_home_and_tmp_until_it_ends() {
+    if !everyone().contains(&Who::Root) {
+        eprintln!("SKIPPED: without root each session has a home and a /tmp of its own");
+        return;
+    }
+    let state = tempfile::tempdir().unwrap();
+    let place = state.path().join("g");
+    let folders = Folders::make(place.clone(), USER, USER, 1).unwrap();
+    let run = |script: &str| {
+        let outcome = Session { folders: Some(place.clone()), ..Session::new(script) }.run(Who::Root);
+        outcome.good().to_owned()
+    };
+    let first = run("echo one > ~/file; echo two > /tmp/file; printf '#!/bin/sh\\necho RAN' > ~/p; chmod 755 ~/p; ~/p 2>/dev/null; cp /usr/bin/true /tmp/t; /tmp/t 2>/dev/null && echo RAN; echo end\n");
+    assert!(first.contains("end") && !first.contains("RAN"), "{first}");
+    let second = run("cat ~/file /tmp/file; stat -c 'home %a %u' ~; ls -d /home/*; head -c 2000000 /dev/zero > ~/big 2>/dev/null; stat -c 'size %s' ~/big; echo end\n");
+    says(&second, &["one", "two", &format!("home 700 {USER}"), &format!("/home/{ACCOUNT}"), "end"]);
+    let size: u64 = second.lines().find_map(|line| line.strip_prefix("size ")).unwrap().parse().unwrap();
+    assert!(size <= 1 << 20, "the home is bounded: {size}");
+    drop(folders);
+    assert!(!place.exists(), "nothing of it is left");
+    let again = Folders::make(place.clone(), USER, USER, 1).unwrap();
+    assert!(run("ls -A ~ /tmp; echo end\n").contains("end"));
+    assert_eq!(std::fs::read_dir(place.join("home")).unwrap().count(), 0, "what was there is gone");
+    drop(again);
 }
 
 #[test]

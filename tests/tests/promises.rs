@@ -163,3 +163,25 @@ fn a_session_that_cannot_be_recorded_does_not_start() -> Result<()> {
     ensure!(again.stdout == "ran\n", "it does not recover: {again:?}; {}", stage.output());
     Ok(())
 }
+
+#[test]
+fn what_an_operator_leaves_is_there_for_their_next_session_and_ends_with_the_access() -> Result<()> {
+    let stage = Stage::start()?;
+    let access = stage.grant("INFRA_DIAG")?;
+    let first = access.run("echo mine > note; echo scratch > /tmp/note")?;
+    ensure!(first.status == Some(0), "{first:?}");
+    let next = access.run("cat note /tmp/note")?;
+    if !rustix::process::geteuid().is_root() {
+        ensure!(!next.stdout.contains("mine"), "without root each session has its own: {next:?}");
+        return Ok(());
+    }
+    ensure!(next.stdout == "mine\nscratch\n", "{next:?}");
+    let other = stage.grant("INFRA_DIAG")?.run("cat /tmp/note; ls /home")?;
+    ensure!(!other.stdout.contains("scratch") && other.stdout.lines().count() == 1, "another access sees it: {other:?}");
+    let mounts = std::fs::read_to_string("/proc/self/mounts")?;
+    ensure!(!mounts.contains("belongings"), "it is mounted where others can see it");
+    stage.revoke(&access)?;
+    let left: Vec<_> = std::fs::read_dir(stage.data().join("warden/belongings"))?.flatten().map(|entry| entry.file_name()).collect();
+    ensure!(left.len() == 1, "the other access has folders, the revoked one has none: {left:?}");
+    Ok(())
+}

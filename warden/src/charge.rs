@@ -32,6 +32,8 @@ pub(crate) struct Charge {
     pub(crate) idle_timeout_s: u32,
     /// The layers of this node, for the recording.
     pub(crate) layers: Vec<Layer>,
+    /// Where the folders are that the grant's sessions share; none for its own.
+    pub(crate) folders: Option<PathBuf>,
     /// Where things are.
     pub(crate) place: Place,
 }

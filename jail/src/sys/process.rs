@@ -186,6 +186,13 @@ pub(crate) fn unshare_fs() -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Gives the calling thread, and what it starts, a mount namespace of its own.
+pub(crate) fn unshare_mounts() -> io::Result<()> {
+    // SAFETY: no memory and no descriptor changes; the mounts are those that were there
+    let result = unsafe { libc::unshare(libc::CLONE_NEWNS) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Writes to a descriptor by its number, in a process that is about to end; whether it worked does not matter there.
 pub(crate) fn write_to(fd: RawFd, bytes: &[u8]) {
     // SAFETY: the bytes outlive the call; a number that is not open is an error

@@ -54,6 +54,8 @@ pub(crate) struct Session {
     pub(crate) profile: Profile,
     pub(crate) script: String,
     pub(crate) terminal: bool,
+    /// What it shares with the others of its grant.
+    pub(crate) folders: Option<std::path::PathBuf>,
     /// What is typed, each once what comes before it was said.
     pub(crate) typed: Vec<(&'static str, &'static [u8])>,
     pub(crate) until: Until,
@@ -112,7 +114,7 @@ impl Session {
     /// A script without a terminal, under the largest profile.
     pub(crate) fn new(script: impl Into<String>) -> Self {
         let profile = built_in(Action::InfraFull, Role::Generic).unwrap();
-        Self { profile, script: script.into(), terminal: false, typed: Vec::new(), until: Until::Exit }
+        Self { profile, script: script.into(), terminal: false, folders: None, typed: Vec::new(), until: Until::Exit }
     }
 
     /// An interactive bash on a terminal.
@@ -263,6 +265,7 @@ impl Session {
         };
         let size = WindowSize { cols: 100, rows: 30, width_px: 0, height_px: 0 };
         JailSpec {
+            folders: self.folders.clone(),
             facts,
             profile: self.profile.clone(),
             shell: "/usr/bin/dash".into(),

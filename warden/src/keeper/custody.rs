@@ -213,6 +213,7 @@ fn spec(charge: &Charge) -> Result<JailSpec, Fault> {
         engine: ENGINE,
         privilege,
         terminal: charge.pty.clone(),
+        folders: charge.folders.clone(),
         environment: charge.environment.clone(),
     })
 }

@@ -167,6 +167,11 @@ impl Grants {
         Ok(&kept.grant)
     }
 
+    /// Whether sessions can be opened under the grant now.
+    pub(crate) fn is_live(&self, id: &GrantId, now: UnixMs) -> bool {
+        !self.revoked.contains_key(id) && self.kept.get(id).is_some_and(|kept| kept.grant.is_live(now))
+    }
+
     /// Records a revocation, first in memory, then on the disk, and gives it back. Repeating it does no harm.
     ///
     /// # Errors

@@ -9,6 +9,7 @@
 
 mod admission;
 mod args;
+mod belongings;
 mod closing;
 mod fingerprint;
 mod gateway;
@@ -31,6 +32,7 @@ use crate::charge::Place;
 use crate::clock;
 use crate::packets::Intake;
 use anyhow::{Context as _, bail};
+use belongings::Belongings;
 use closing::Closing;
 use gateway::{Gateway, GatewayError};
 use grants::Grants;
@@ -78,6 +80,7 @@ pub(crate) struct Warden {
     sessions: Sessions,
     revocations: Revocations,
     policies: Policies,
+    belongings: Belongings,
     /// Keepers whose sessions are over and whose processes are not yet.
     leaving: HashMap<u64, Child>,
     closing: Closing,
@@ -107,6 +110,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let grants = Grants::load(&args.state, key, args.target.clone(), clock::now()).context("cannot use the folder of grants")?;
     let policies = Policies::load(&args.state.join("policies"), key, args.target.clone(), args.judge_policies).context("cannot use the folder of policies")?;
     let root = rustix::process::geteuid().is_root();
+    let belongings = Belongings::prepare(&args.state, root).context("cannot keep what the sessions of a grant share")?;
     listener::make_evidence_folder(&args.evidence, args.evidence_gid)?;
     let stop = listener::stop_signals().context("cannot take signals")?;
     let listener = Listener::bind(&args.socket, args.gateway_uid)?;
@@ -124,6 +128,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         sessions: Sessions::default(),
         revocations: Revocations::default(),
         policies,
+        belongings,
         leaving: HashMap::new(),
         closing: Closing::default(),
         watch: Watch::new().context("no epoll")?,
@@ -204,6 +209,13 @@ impl Warden {
             self.next_purge = now + PURGE_INTERVAL;
             self.grants.purge(clock::now());
         }
+        self.end_belongings();
+    }
+
+    /// Ends what the sessions of grants share whose time is over, once the last of these sessions has ended.
+    fn end_belongings(&mut self) {
+        let (grants, sessions, now) = (&self.grants, &self.sessions, clock::now());
+        self.belongings.retain(|grant| grants.is_live(grant, now) || sessions.under(grant) > 0);
     }
 
     fn next_deadline(&self) -> Instant {

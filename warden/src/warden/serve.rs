@@ -96,7 +96,9 @@ impl Warden {
         let id = SessionId::from_entropy(entropy);
         let uid = if self.settings.root { grant.uid.get() } else { rustix::process::getuid().as_raw() };
         let facts = SessionFacts::new(id, grant, uid, open.source, open.key_fingerprint, now, open.pty.is_some());
+        let folders = self.belongings.of(grant).context("no home for the session")?;
         let charge = Charge {
+            folders,
             facts: facts.clone(),
             purpose: open.purpose,
             pty: open.pty,
@@ -175,6 +177,7 @@ impl Warden {
         while let Some(done) = self.revocations.done() {
             let receipt = done.receipt;
             let (sessions, killed, survivors) = (receipt.sessions.len(), receipt.killed(), receipt.survivors());
+            self.belongings.end(&receipt.grant);
             tracing::info!(grant = %receipt.grant, sessions, killed, survivors, micros = receipt.micros, "a revocation is done");
             if let Err(error) = self.grants.done(&receipt) {
                 tracing::error!(grant = %receipt.grant, error = with_sources(&error), "the receipt of a revocation cannot be kept");

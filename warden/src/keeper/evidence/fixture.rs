@@ -36,6 +36,7 @@ pub(crate) fn charge(evidence: &Path) -> Charge {
         tty: false,
     };
     Charge {
+        folders: None,
         facts,
         purpose: Purpose::Shell,
         pty: None,
