@@ -6,8 +6,10 @@
 #![expect(clippy::print_stderr, reason = "a stage that does not stop has nobody else to tell")]
 
 pub mod client;
+pub mod forms;
 pub mod stage;
 pub mod terminal;
+pub mod tracer;
 pub mod wait;
 
 pub use client::{Access, Output};
