@@ -5,6 +5,7 @@ use crate::wait;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -336,7 +337,8 @@ pub fn keygen(path: &Path, kind: &str, more: &[&str]) -> Result<()> {
 /// # Errors
 /// When the kernel has none.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    // not one that the kernel gives to whoever asks for any: a server takes seconds to come up
+    (0..1000).map(|_| 10_000 + u16::try_from(RandomState::new().hash_one(0_u8) % 20_000).unwrap_or(0)).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).context("no port is free")
 }
 
 fn install(folder: &Path, options: &StageOptions, ssh_port: u16) -> Result<()> {
