@@ -367,10 +367,10 @@ fn install(folder: &Path, options: &StageOptions, ssh_port: u16) -> Result<()> {
         }
     }
     let mut config = String::new();
-    let api_port = free_port()?;
+    let (api_port, userdb) = (free_port()?, data.join("userdb"));
     write!(
         config,
-        "data = {data:?}\n\n[node]\ntarget = {TARGET:?}\nrole = \"cps\"\n\n[ssh]\nlisten = [\"127.0.0.1:{ssh_port}\"]\nprofile = {:?}\n\n[api]\nlisten = \"127.0.0.1:{api_port}\"\n\n[modules]\npath = {modules:?}\n",
+        "data = {data:?}\n\n[node]\ntarget = {TARGET:?}\nrole = \"cps\"\nuserdb = {userdb:?}\n\n[ssh]\nlisten = [\"127.0.0.1:{ssh_port}\"]\nprofile = {:?}\n\n[api]\nlisten = \"127.0.0.1:{api_port}\"\n\n[modules]\npath = {modules:?}\n",
         options.profile
     )?;
     if options.owner == Owner::Caller && rustix::process::geteuid().is_root() {

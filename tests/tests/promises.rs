@@ -1,4 +1,5 @@
 //! The promises of ARCHITECTURE.md, each with the real programs and the stock ssh client.
+#![expect(clippy::print_stderr, reason = "what is skipped is said aloud")]
 
 use anyhow::{Context as _, Result, ensure};
 use portcullis_tests::stage::{alive, processes_with};
@@ -171,6 +172,7 @@ fn what_an_operator_leaves_is_there_for_their_next_session_and_ends_with_the_acc
     let first = access.run("echo mine > note; echo scratch > /tmp/note")?;
     ensure!(first.status == Some(0), "{first:?}");
     let next = access.run("cat note /tmp/note")?;
+    named_for_the_host(&stage, &access)?;
     if !rustix::process::geteuid().is_root() {
         ensure!(!next.stdout.contains("mine"), "without root each session has its own: {next:?}");
         return Ok(());
@@ -181,7 +183,29 @@ fn what_an_operator_leaves_is_there_for_their_next_session_and_ends_with_the_acc
     let mounts = std::fs::read_to_string("/proc/self/mounts")?;
     ensure!(!mounts.contains("belongings"), "it is mounted where others can see it");
     stage.revoke(&access)?;
+    let names = std::fs::read_dir(stage.data().join("userdb"))?.flatten().map(|entry| entry.file_name()).collect::<Vec<_>>();
+    ensure!(!names.iter().any(|name| name.to_string_lossy().contains(&access.account)), "the account is still named: {names:?}");
     let left: Vec<_> = std::fs::read_dir(stage.data().join("warden/belongings"))?.flatten().map(|entry| entry.file_name()).collect();
     ensure!(left.len() == 1, "the other access has folders, the revoked one has none: {left:?}");
+    Ok(())
+}
+
+/// The host's own programs know the account by its name, where they ask the user database.
+fn named_for_the_host(stage: &Stage, access: &portcullis_tests::Access) -> Result<()> {
+    let record = stage.data().join("userdb").join(format!("{}.user", access.account));
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    ensure!(std::fs::read_to_string(&record)?.contains(&access.account), "no record {}", record.display());
+    let asks = std::fs::read_to_string("/etc/nsswitch.conf").is_ok_and(|text| text.lines().any(|line| line.starts_with("passwd:") && line.contains("systemd")));
+    if !asks {
+        eprintln!("SKIPPED: this machine's programs do not ask the user database");
+        return Ok(());
+    }
+    // in mounts of its own, where the folder is the one that they read
+    let script = format!("mkdir -p /run/userdb && mount --bind {} /run/userdb && getent passwd {}", stage.data().join("userdb").display(), access.account);
+    let shown = std::process::Command::new("unshare").args(["-m", "sh", "-c", &script]).output()?;
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    ensure!(text.starts_with(&access.account) && text.contains("/usr/sbin/nologin"), "getent: {text} {}", String::from_utf8_lossy(&shown.stderr));
     Ok(())
 }

@@ -41,6 +41,8 @@ pub struct Node {
     pub target: String,
     /// What it is in its rack.
     pub role: Role,
+    /// Where temporary accounts are named for the host's own programs; none for nowhere.
+    pub userdb: Option<PathBuf>,
 }
 
 /// A target of the controller.
@@ -129,7 +131,7 @@ pub(super) fn check(file: &Path, raw: raw::Raw) -> Checked<Config> {
         Some(data) => absolute("data", data)?,
         None => PathBuf::from("/var/lib/portcullis"),
     };
-    let node = Node { target: node_name(raw.node.target.as_ref())?, role: raw.node.role.as_ref().map_or(Ok(Role::Generic), role)? };
+    let node = Node { target: node_name(raw.node.target.as_ref())?, role: raw.node.role.as_ref().map_or(Ok(Role::Generic), role)?, userdb: userdb(raw.node.userdb.as_ref())? };
     let targets = targets(&raw.targets, &node)?;
     let modules = match &raw.modules.path {
         Some(path) => absolute("modules.path", path)?,
@@ -169,6 +171,14 @@ fn absolute(key: &str, path: &Spanned<String>) -> Checked<PathBuf> {
         Ok(PathBuf::from(text))
     } else {
         wrong(path, format_args!("{key} is {text:?}; it takes an absolute path without `..`"))
+    }
+}
+
+fn userdb(path: Option<&Spanned<String>>) -> Checked<Option<PathBuf>> {
+    match path {
+        None => Ok(Some(PathBuf::from("/run/userdb"))),
+        Some(path) if path.as_ref().is_empty() => Ok(None),
+        Some(path) => absolute("node.userdb", path).map(Some),
     }
 }
 

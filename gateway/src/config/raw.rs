@@ -30,6 +30,7 @@ pub(super) struct Raw {
 pub(super) struct Node {
     pub(super) target: Option<Spanned<String>>,
     pub(super) role: Option<Spanned<String>>,
+    pub(super) userdb: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

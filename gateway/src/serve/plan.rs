@@ -106,6 +106,7 @@ impl Plan<'_> {
                     .path("--judge-policies", &layout.policies_socket())
                     .path("--controller-key", &layout.controller_key())
                     .path("--shell", &programs.shell)
+                    .optional("--userdb", config.node.userdb.as_deref())
                     .done(),
                 account: None,
             },
@@ -133,6 +134,13 @@ impl Arguments {
     fn path(mut self, name: &str, path: &Path) -> Self {
         self.0.extend([name.into(), path.into()]);
         self
+    }
+
+    fn optional(self, name: &str, path: Option<&Path>) -> Self {
+        match path {
+            Some(path) => self.path(name, path),
+            None => self,
+        }
     }
 
     fn text(mut self, name: &str, value: impl fmt::Display) -> Self {

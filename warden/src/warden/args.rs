@@ -48,6 +48,10 @@ pub(crate) struct Args {
     /// What an operator is told when a session begins; may be repeated
     #[arg(long)]
     pub(crate) notice: Vec<String>,
+    /// Folder in which temporary accounts are named for the host's programs, as systemd's user database wants it; without it
+    /// they are not
+    #[arg(long)]
+    pub(crate) userdb: Option<PathBuf>,
     /// Most sessions at a time
     #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..=8192))]
     pub(crate) max_sessions: u16,

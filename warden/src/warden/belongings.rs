@@ -1,5 +1,7 @@
-//! What the sessions of a grant share, its home and its `/tmp`: made for the first session, ended with the grant.
+//! What the sessions of a grant share: its home and its `/tmp`, and the account's name on the host. Made for the first session,
+//! ended with the grant.
 
+use super::host_name::{self, HostName};
 use portcullis_jail::folders::{self, Folders};
 use portcullis_jail::profile;
 use portcullis_model::grant::Grant;
@@ -7,7 +9,7 @@ use portcullis_model::id::GrantId;
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 /// Of all grants.
@@ -15,21 +17,43 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Belongings {
     /// Each session has its own: without root nothing can be shared between user namespaces.
     Apart,
-    /// They are shared, below this folder.
-    Shared {
-        /// the folder
-        place: PathBuf,
-        /// those that were made
-        all: HashMap<GrantId, Folders>,
-    },
+    /// They are shared.
+    Shared(Shared),
+}
+
+/// Those that were made.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    place: PathBuf,
+    /// Where accounts are named, if they are.
+    names: Option<PathBuf>,
+    all: HashMap<GrantId, One>,
+}
+
+#[derive(Debug)]
+struct One {
+    uid: u32,
+    folders: Folders,
+    _name: Option<HostName>,
+}
+
+/// Why a session would not have its uid to itself.
+#[derive(Debug, thiserror::Error)]
+enum UidTaken {
+    #[error("uid {0} is that of {1:?}, an account of this node")]
+    Account(u32, String),
+    #[error("uid {0} is that of another access that is still open")]
+    Access(u32),
+    #[error("processes of uid {0} run on this node already")]
+    Processes(u32),
 }
 
 impl Belongings {
-    /// Gives this process mounts of its own, where it is root.
+    /// Gives this process mounts of its own, where it is root. Accounts are named in the folder `names`.
     ///
     /// # Errors
     /// When it cannot have them, or the folder below `state` cannot be made.
-    pub(crate) fn prepare(state: &Path, root: bool) -> anyhow::Result<Self> {
+    pub(crate) fn prepare(state: &Path, names: Option<PathBuf>, root: bool) -> anyhow::Result<Self> {
         if !root {
             return Ok(Self::Apart);
         }
@@ -39,39 +63,70 @@ impl Belongings {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(anyhow::Error::new(error).context(place.display().to_string())),
             _ => sweep(&place),
         }
-        Ok(Self::Shared { place, all: HashMap::new() })
+        if let Some(names) = &names {
+            host_name::sweep(names);
+        }
+        Ok(Self::Shared(Shared { place, names, all: HashMap::new() }))
     }
 
     /// Where those of a grant are, made when there are none yet; none where each session has its own.
     ///
     /// # Errors
-    /// When they cannot be made.
+    /// When they cannot be made, or the grant's uid is somebody else's.
     pub(crate) fn of(&mut self, grant: &Grant) -> anyhow::Result<Option<PathBuf>> {
-        let Self::Shared { place, all } = self else { return Ok(None) };
-        if let Some(made) = all.get(&grant.id) {
-            return Ok(Some(made.place().to_owned()));
+        let Self::Shared(shared) = self else { return Ok(None) };
+        if let Some(made) = shared.all.get(&grant.id) {
+            return Ok(Some(made.folders.place().to_owned()));
         }
-        let mib = profile::built_in(grant.action, grant.role)?.limits.tmp_mib;
         let uid = grant.uid.get();
-        let made = Folders::make(place.join(grant.id.as_str()), uid, uid, mib)?;
-        let place = made.place().to_owned();
-        all.insert(grant.id.clone(), made);
+        shared.is_free(uid)?;
+        let mib = profile::built_in(grant.action, grant.role)?.limits.tmp_mib;
+        let folders = Folders::make(shared.place.join(grant.id.as_str()), uid, uid, mib)?;
+        let place = folders.place().to_owned();
+        // a name is for those who look; a session does not need it
+        let named = shared.names.as_ref().map(|names| HostName::announce(names, grant)).transpose();
+        let name = named.unwrap_or_else(|error| {
+            tracing::warn!(account = %grant.account, %error, "the account has no name on this node");
+            None
+        });
+        shared.all.insert(grant.id.clone(), One { uid, folders, _name: name });
         Ok(Some(place))
     }
 
     /// Ends those of a grant that has ended.
     pub(crate) fn end(&mut self, grant: &GrantId) {
-        if let Self::Shared { all, .. } = self {
-            all.remove(grant);
-        }
+        self.retain(|of| of != grant);
     }
 
     /// Ends those whose grant is not like this.
     pub(crate) fn retain(&mut self, keep: impl Fn(&GrantId) -> bool) {
-        if let Self::Shared { all, .. } = self {
-            all.retain(|grant, _| keep(grant));
+        if let Self::Shared(shared) = self {
+            shared.all.retain(|grant, _| keep(grant));
         }
     }
+}
+
+impl Shared {
+    /// Whether nobody else has this uid: no account of the node, no other access, and nothing that an earlier one has left.
+    fn is_free(&self, uid: u32) -> Result<(), UidTaken> {
+        if let Some(account) = account_of(&fs::read_to_string("/etc/passwd").unwrap_or_default(), uid) {
+            return Err(UidTaken::Account(uid, account));
+        }
+        if self.all.values().any(|one| one.uid == uid) {
+            return Err(UidTaken::Access(uid));
+        }
+        if has_processes(uid) { Err(UidTaken::Processes(uid)) } else { Ok(()) }
+    }
+}
+
+fn account_of(passwd: &str, uid: u32) -> Option<String> {
+    let is_it = |line: &&str| line.split(':').nth(2).is_some_and(|field| field.parse() == Ok(uid));
+    passwd.lines().find(is_it).and_then(|line| line.split(':').next()).map(str::to_owned)
+}
+
+fn has_processes(uid: u32) -> bool {
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit)).any(|process| process.metadata().is_ok_and(|of| of.uid() == uid))
 }
 
 /// Removes the folders, empty by now, of an earlier warden that did not end by itself.
@@ -81,5 +136,18 @@ fn sweep(place: &Path) {
             // one that is not empty was never one of ours
             let _ = fs::remove_dir(path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_a_uid_is_is_seen() {
+        let passwd = "root:x:0:0:root:/root:/bin/bash\nbroken\noracle:x:70001:1::/home/oracle:/bin/bash\n";
+        assert_eq!(account_of(passwd, 70_001).as_deref(), Some("oracle"));
+        assert_eq!(account_of(passwd, 70_000), None);
+        assert!(has_processes(rustix::process::getuid().as_raw()) && !has_processes(89_996));
     }
 }

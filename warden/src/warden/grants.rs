@@ -286,4 +286,4 @@ fn log_failure(id: &GrantId, result: Result<(), StoreError>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -14,6 +14,7 @@ mod closing;
 mod fingerprint;
 mod gateway;
 mod grants;
+mod host_name;
 mod listener;
 mod policies;
 mod reports;
@@ -110,7 +111,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let grants = Grants::load(&args.state, key, args.target.clone(), clock::now()).context("cannot use the folder of grants")?;
     let policies = Policies::load(&args.state.join("policies"), key, args.target.clone(), args.judge_policies).context("cannot use the folder of policies")?;
     let root = rustix::process::geteuid().is_root();
-    let belongings = Belongings::prepare(&args.state, root).context("cannot keep what the sessions of a grant share")?;
+    let belongings = Belongings::prepare(&args.state, args.userdb, root).context("cannot keep what the sessions of a grant share")?;
     listener::make_evidence_folder(&args.evidence, args.evidence_gid)?;
     let stop = listener::stop_signals().context("cannot take signals")?;
     let listener = Listener::bind(&args.socket, args.gateway_uid)?;

@@ -14,7 +14,7 @@ fn controller() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
 }
 
-fn grant(n: u8) -> Grant {
+pub(crate) fn grant(n: u8) -> Grant {
     Grant {
         id: GrantId::from_entropy([n; 10]),
         request: RequestId::from_entropy([n; 5]),
