@@ -17,6 +17,7 @@ mod accept;
 mod auth;
 mod channel;
 mod connection;
+mod forward;
 mod handler;
 pub mod hostkeys;
 mod profile;

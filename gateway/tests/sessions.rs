@@ -67,6 +67,8 @@ fn teller(open: OpenSession, socket: OwnedFd) {
     let purpose = match &open.purpose {
         Purpose::Shell => "shell".to_owned(),
         Purpose::Command(command) => format!("command {command:?}"),
+        Purpose::Sftp => "sftp".to_owned(),
+        Purpose::Forward(forward) => format!("forward {}:{}", forward.host, forward.port),
     };
     let pty = open.pty.as_ref().map(|pty| format!("{} {}x{} modes {}", pty.term, pty.size.cols, pty.size.rows, !pty.modes.is_empty()));
     let told = format!("{purpose}; pty {pty:?}; env {:?}; client {}; key {}\n", open.environment, open.client, open.key_fingerprint.starts_with("SHA256:"));
@@ -118,13 +120,38 @@ async fn standard_error_and_a_signal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_but_sessions_is_refused_with_a_reason() {
-    let bench = Bench::new(settings(), Some(echo)).await;
-    let output = finish(destination(&bench, &["-s"]).arg("sftp")).await;
-    assert!(stderr(&output).contains("subsystem request failed"), "{output:?}");
+async fn a_connection_is_opened_when_it_stands_and_refused_when_it_does_not() {
+    fn connects(open: OpenSession, socket: OwnedFd) {
+        let Purpose::Forward(forward) = &open.purpose else { return };
+        if forward.port == 1 {
+            send(&socket, &FromKeeper::ErrorOutput(b"portcullis: denied".to_vec()));
+            send(&socket, &FromKeeper::Exit(ExitStatus::Code(126)));
+        } else if forward.port == 2 {
+            send(&socket, &FromKeeper::Exit(ExitStatus::Code(1)));
+        } else {
+            send(&socket, &FromKeeper::Connected);
+            send(&socket, &FromKeeper::Output(format!("{}:{} for {}", forward.host, forward.port, open.pty.is_some()).into_bytes()));
+            send(&socket, &FromKeeper::Exit(ExitStatus::Code(0)));
+        }
+    }
+    let bench = Bench::new(settings(), Some(connects)).await;
+    let output = bench.run(&["-W", "node2:1"], &[]).await;
+    assert!(stderr(&output).contains("administratively prohibited") && stderr(&output).contains("stdio forwarding failed"), "{output:?}");
+    let output = bench.run(&["-W", "node2:2"], &[]).await;
+    assert!(stderr(&output).contains("connect failed"), "{output:?}");
+    let output = bench.run(&["-W", "node2:22"], &[]).await;
+    assert_eq!(stdout(&output), "node2:22 for false", "{output:?}");
+}
 
-    let output = bench.run(&["-W", "127.0.0.1:1"], &[]).await;
-    assert!(stderr(&output).contains("stdio forwarding failed"), "{output:?}");
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_else_is_refused_with_a_reason() {
+    let bench = Bench::new(settings(), Some(echo)).await;
+    let output = finish(destination(&bench, &["-s"]).arg("netconf")).await;
+    assert!(stderr(&output).contains("subsystem request failed"), "{output:?}");
+    // asked for a terminal with it: it has none
+    let teller = Bench::new(settings(), Some(teller)).await;
+    let output = finish(destination(&teller, &["-s", "-tt"]).arg("sftp")).await;
+    assert!(stdout(&output).starts_with("sftp; pty None"), "{output:?}");
 
     let output = bench.run(&["-N", "-R", "0:127.0.0.1:1", "-o", "ExitOnForwardFailure=yes"], &[]).await;
     assert!(stderr(&output).contains("forwarding failed"), "{output:?}");

@@ -151,6 +151,12 @@ impl Charter {
         Self { shell: Some(shell), engine: Some(engine) }
     }
 
+    /// A charter for a session whose only program of Portcullis' own starts nothing: the file server, the forwarder.
+    #[must_use]
+    pub fn alone(program: Vec<u8>) -> Self {
+        Self { shell: Some(program), engine: None }
+    }
+
     /// A permit, if `subject` is the exec that starts the session's next part: first the shell, then its engine.
     pub fn take(&mut self, subject: &Subject) -> Option<Permit> {
         let Subject::Exec(exec) = subject else { return None };

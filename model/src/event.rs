@@ -7,6 +7,7 @@ use crate::receipt::Receipt;
 use crate::session::{ExitStatus, Purpose, SessionFacts, WindowSize};
 use crate::subject::{Exec, Subject};
 use crate::time::UnixMs;
+use crate::transfer::{Moved, TransferEnd};
 use crate::verdict::{Confinement, Denial};
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +110,29 @@ pub enum EventKind {
         policy: Option<PolicyDigest>,
         /// its name and version, as it says them; empty without one
         name: String,
+    },
+    /// A file that was opened is closed, or the session is over while it was open.
+    Transferred {
+        /// number of the decision that let it be opened
+        decision: u64,
+        /// what was read from it, or written to it, as the file server told it last
+        moved: Moved,
+        /// whether that is all
+        end: TransferEnd,
+    },
+    /// A connection that was allowed stands.
+    Connected {
+        /// number of the decision
+        decision: u64,
+        /// the address that the name stood for
+        address: core::net::SocketAddr,
+    },
+    /// The bytes that a session without recorded content carried in all, before its end: those of SFTP, of scp, of a forwarded connection.
+    Carried {
+        /// from the client
+        input: u64,
+        /// to the client
+        output: u64,
     },
     /// The client sent a signal.
     Signalled {

@@ -3,6 +3,8 @@
 use crate::action::{Action, Role};
 use crate::grant::Grant;
 use crate::id::{GrantId, RequestId, SessionId};
+use crate::scp;
+use crate::subject::Forward;
 use crate::time::UnixMs;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +51,34 @@ pub enum Purpose {
     Shell,
     /// `ssh host 'command'`: the bytes as they were sent.
     Command(#[serde(with = "crate::bytes")] Vec<u8>),
+    /// The subsystem `sftp`.
+    Sftp,
+    /// A connection to forward, for a channel of type `direct-tcpip`.
+    Forward(Forward),
+}
+
+/// Which of Portcullis' own programs a session begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Front {
+    /// The mediating shell.
+    Shell,
+    /// The file server: SFTP, and the protocol of `scp -O`.
+    Files,
+    /// The one that connects and passes bytes on.
+    Forward,
+}
+
+impl Purpose {
+    /// The program that serves it; a command of `scp` on a terminal is a line like any other.
+    #[must_use]
+    pub fn front(&self, pty: Option<&PtyRequest>) -> Front {
+        match self {
+            Self::Sftp => Front::Files,
+            Self::Command(command) if pty.is_none() && scp::Request::parse(command).is_some() => Front::Files,
+            Self::Forward(_) => Front::Forward,
+            Self::Shell | Self::Command(_) => Front::Shell,
+        }
+    }
 }
 
 /// The pseudo-terminal that the client asked for (RFC 4254, section 6.2).

@@ -6,6 +6,7 @@ use portcullis_model::decision::Authority;
 use portcullis_model::event::EventKind;
 use portcullis_model::subject::Subject;
 use portcullis_model::time::UnixMs;
+use portcullis_model::transfer::{Moved, TransferEnd};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -59,6 +60,15 @@ pub enum Outcome {
     Killed(String),
     /// The line was done, with this status.
     Done(i32),
+    /// The file was read, or written.
+    Transferred {
+        /// how much of it
+        moved: Moved,
+        /// whether to its end
+        end: TransferEnd,
+    },
+    /// The connection stood, to this address.
+    Connected(std::net::SocketAddr),
 }
 
 /// What was asked for in a session, as far as its recording can be trusted.
@@ -112,6 +122,14 @@ pub fn commands(path: &Path) -> Result<Commands, ReadError> {
                 resolve(decision.and_then(|decision| places.remove(&decision)), Outcome::Killed(difference));
                 continue;
             }
+            EventKind::Transferred { decision, moved, end } => {
+                resolve(places.remove(&decision), Outcome::Transferred { moved, end });
+                continue;
+            }
+            EventKind::Connected { decision, address } => {
+                resolve(places.remove(&decision), Outcome::Connected(address));
+                continue;
+            }
             EventKind::LineDone { status } => {
                 resolve(line.take(), Outcome::Done(status));
                 continue;
@@ -119,6 +137,7 @@ pub fn commands(path: &Path) -> Result<Commands, ReadError> {
             EventKind::Started { .. }
             | EventKind::Resized(_)
             | EventKind::Masked { .. }
+            | EventKind::Carried { .. }
             | EventKind::Judge { .. }
             | EventKind::PolicyChanged { .. }
             | EventKind::Signalled { .. }
@@ -128,8 +147,7 @@ pub fn commands(path: &Path) -> Result<Commands, ReadError> {
         if verdict == Verdict::Allowed {
             match subject {
                 Subject::Line(_) => line = Some(list.len()),
-                Subject::Exec(_) => drop(places.insert(frame.seq, list.len())),
-                Subject::File(_) | Subject::Forward(_) => {}
+                Subject::Exec(_) | Subject::File(_) | Subject::Forward(_) => drop(places.insert(frame.seq, list.len())),
             }
         }
         list.push(Command { seq: frame.seq, elapsed: frame.elapsed, at: frame.at, pid, subject, verdict, authority, outcome: None });

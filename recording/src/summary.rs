@@ -51,6 +51,8 @@ pub struct Counts {
     pub output_bytes: u64,
     /// bytes of input
     pub input_bytes: u64,
+    /// bytes that were carried both ways and are not in the recording: of SFTP, of scp, of a forwarded connection
+    pub carried_bytes: u64,
     /// frames of the recording
     pub frames: u64,
 }
@@ -139,7 +141,10 @@ impl Summary {
             EventKind::Killed { .. } => self.counts.kills += 1,
             EventKind::Exited(status) => self.exit = Some(status),
             EventKind::Ended(receipt) => self.end = Some(receipt),
+            EventKind::Carried { input, output } => self.counts.carried_bytes += input + output,
             EventKind::Allowed { .. }
+            | EventKind::Transferred { .. }
+            | EventKind::Connected { .. }
             | EventKind::Started { .. }
             | EventKind::Verified { .. }
             | EventKind::Lapsed { .. }

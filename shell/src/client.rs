@@ -196,6 +196,8 @@ impl Keeper {
                     self.module = module;
                 }
                 FromKeeper::Message(text) => self.messages.push(text),
+                // to a question that only other programs ask
+                FromKeeper::Judged { .. } => {}
             }
         }
         Ok(())

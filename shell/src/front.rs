@@ -48,6 +48,9 @@ pub enum FrontError {
     /// The keeper sent no input for a session without a terminal.
     #[error("the session has neither a terminal nor an input")]
     NoInput,
+    /// The session was opened for something that another program serves.
+    #[error("this is not what the shell is for")]
+    Purpose,
 }
 
 impl From<rustix::io::Errno> for FrontError {
@@ -113,6 +116,7 @@ pub fn run(socket: OwnedFd, environment: Vec<(OsString, OsString)>) -> Result<Ex
         (Purpose::Command(line), terminal) => command::run(front, &line, &engine, environment, terminal.as_ref()),
         (Purpose::Shell, Some(terminal)) => interactive::run(front, &engine, environment, &terminal),
         (Purpose::Shell, None) => piped::run(front, &engine, environment),
+        (Purpose::Sftp | Purpose::Forward(_), _) => return Err(FrontError::Purpose),
     };
     match ended {
         Err(FrontError::Engine(EngineError::Ended(status))) => Ok(status),

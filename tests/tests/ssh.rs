@@ -68,8 +68,8 @@ fn what_is_not_served_is_refused_and_the_session_goes_on() -> Result<()> {
     ensure!(through.status == Some(255), "{through:?}");
     let agent = finish(access.ssh(&["-A", "-X"], &["echo $SSH_AUTH_SOCK-$DISPLAY-"]))?;
     ensure!(agent.stdout == "--\n", "{agent:?}");
-    let subsystem = finish(access.ssh(&["-s"], &["sftp"]))?;
-    ensure!(subsystem.status != Some(0), "{subsystem:?}");
+    let subsystem = finish(access.ssh(&["-s"], &["netconf"]))?;
+    ensure!(subsystem.status != Some(0) && subsystem.stdout.is_empty(), "{subsystem:?}");
     Ok(())
 }
 

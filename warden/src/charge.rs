@@ -1,6 +1,7 @@
 //! Messages between the warden and the keepers that it starts: one postcard message a packet, on a socket pair of their
 //! own. A keeper is told once what its session is; after that it can only be told to end.
 
+use crate::keeper::Near;
 use portcullis_model::layer::Layer;
 use portcullis_model::receipt::{EndCause, Receipt};
 use portcullis_model::session::{ExitStatus, PtyRequest, Purpose, SessionFacts};
@@ -47,10 +48,12 @@ pub(crate) struct Place {
     pub(crate) evidence_gid: Option<u32>,
     /// The judge's socket.
     pub(crate) judge: PathBuf,
-    /// The shell's program on the node.
+    /// The program on the node that the session begins with: the shell, or what stands in its place.
     pub(crate) shell: PathBuf,
     /// What each operator is told when a session begins.
     pub(crate) notices: Vec<String>,
+    /// What of this node, or near it, connections may be forwarded to.
+    pub(crate) near: Near,
 }
 
 /// From the warden, after the charge.

@@ -30,6 +30,8 @@ pub struct Config {
     pub modules: PathBuf,
     /// The file of policy admins: the OpenSSH public keys whose signature a pushed module needs, one a line.
     pub policy_admins: PathBuf,
+    /// Addresses of this node, or near it, to which connections may be forwarded where the policy allows it as well.
+    pub forward_near: Vec<SocketAddr>,
     /// The other programs.
     pub programs: Programs,
 }
@@ -111,6 +113,10 @@ pub struct Programs {
     pub judge: Option<PathBuf>,
     /// The mediating shell.
     pub shell: Option<PathBuf>,
+    /// The file server.
+    pub sftp: Option<PathBuf>,
+    /// The forwarder.
+    pub forward: Option<PathBuf>,
 }
 
 /// What is wrong, and where in the text.
@@ -145,6 +151,7 @@ pub(super) fn check(file: &Path, raw: raw::Raw) -> Checked<Config> {
     Ok(Config {
         file: file.to_owned(),
         ssh: ssh(&raw.ssh)?,
+        forward_near: raw.forward.near.iter().map(near).collect::<Checked<_>>()?,
         api: Api { listen: raw.api.listen.as_ref().map_or(Ok(SocketAddr::from(([127, 0, 0, 1], 7022))), api_address)? },
         users: Users {
             gateway: user(raw.users.gateway.as_ref(), "portcullis")?,
@@ -155,6 +162,8 @@ pub(super) fn check(file: &Path, raw: raw::Raw) -> Checked<Config> {
             warden: program("programs.warden", &raw.programs.warden)?,
             judge: program("programs.judge", &raw.programs.judge)?,
             shell: program("programs.shell", &raw.programs.shell)?,
+            sftp: program("programs.sftp", &raw.programs.sftp)?,
+            forward: program("programs.forward", &raw.programs.forward)?,
         },
         data,
         node,
@@ -162,6 +171,13 @@ pub(super) fn check(file: &Path, raw: raw::Raw) -> Checked<Config> {
         modules,
         policy_admins,
     })
+}
+
+fn near(address: &Spanned<String>) -> Checked<SocketAddr> {
+    match address.get_ref().parse::<SocketAddr>() {
+        Ok(parsed) if parsed.port() != 0 => Ok(parsed),
+        _ => wrong(address, format_args!("forward.near has {:?}; it takes addresses with a port, such as 127.0.0.1:22 or [::1]:22", address.get_ref())),
+    }
 }
 
 fn absolute(key: &str, path: &Spanned<String>) -> Checked<PathBuf> {

@@ -12,6 +12,8 @@ pub(super) struct Raw {
     #[serde(default)]
     pub(super) ssh: Ssh,
     #[serde(default)]
+    pub(super) forward: Forward,
+    #[serde(default)]
     pub(super) api: Api,
     #[serde(default, rename = "target")]
     pub(super) targets: Vec<Target>,
@@ -44,6 +46,13 @@ pub(super) struct Ssh {
     pub(super) max_connections: Option<Spanned<u32>>,
     pub(super) max_sessions: Option<Spanned<u32>>,
     pub(super) keepalive: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Forward {
+    #[serde(default)]
+    pub(super) near: Vec<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -92,4 +101,6 @@ pub(super) struct Programs {
     pub(super) warden: Option<Spanned<String>>,
     pub(super) judge: Option<Spanned<String>>,
     pub(super) shell: Option<Spanned<String>>,
+    pub(super) sftp: Option<Spanned<String>>,
+    pub(super) forward: Option<Spanned<String>>,
 }

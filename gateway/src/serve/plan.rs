@@ -107,6 +107,9 @@ impl Plan<'_> {
                     .path("--controller-key", &layout.controller_key())
                     .path("--shell", &programs.shell)
                     .optional("--userdb", config.node.userdb.as_deref())
+                    .path("--sftp", &programs.sftp)
+                    .path("--forward", &programs.forward)
+                    .texts("--forward-near", &config.forward_near)
                     .done(),
                 account: None,
             },
@@ -146,6 +149,10 @@ impl Arguments {
     fn text(mut self, name: &str, value: impl fmt::Display) -> Self {
         self.0.extend([name.into(), value.to_string().into()]);
         self
+    }
+
+    fn texts(self, name: &str, values: &[impl fmt::Display]) -> Self {
+        values.iter().fold(self, |arguments, value| arguments.text(name, value))
     }
 
     fn done(self) -> Vec<OsString> {

@@ -11,6 +11,8 @@ pub(super) struct Programs {
     pub(super) warden: PathBuf,
     pub(super) judge: PathBuf,
     pub(super) shell: PathBuf,
+    pub(super) sftp: PathBuf,
+    pub(super) forward: PathBuf,
 }
 
 /// A program that cannot be started.
@@ -28,7 +30,9 @@ pub(super) fn find(configured: &config::Programs) -> Result<Programs, ProgramErr
         let path = configured.clone().unwrap_or_else(|| own.with_file_name(format!("portcullis-{key}")));
         if is_program(&path) { Ok(path) } else { Err(ProgramError::Missing { key, path, own: own.clone() }) }
     };
-    Ok(Programs { warden: find("warden", &configured.warden)?, judge: find("judge", &configured.judge)?, shell: find("shell", &configured.shell)?, own })
+    let (warden, judge, shell) = (find("warden", &configured.warden)?, find("judge", &configured.judge)?, find("shell", &configured.shell)?);
+    let (sftp, forward) = (find("sftp", &configured.sftp)?, find("forward", &configured.forward)?);
+    Ok(Programs { own, warden, judge, shell, sftp, forward })
 }
 
 fn is_program(path: &Path) -> bool {

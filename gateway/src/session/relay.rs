@@ -77,6 +77,8 @@ async fn outwards(keeper: &Keeper, client: &impl Client) -> End {
             Ok(Some(FromKeeper::ErrorOutput(bytes))) => client.error_output(bytes).await,
             Ok(Some(FromKeeper::Exit(status))) => client.exit(status).await,
             Ok(Some(FromKeeper::Ending(line))) => client.notice(&line).await,
+            // who waited for it has heard it
+            Ok(Some(FromKeeper::Connected)) => Ok(()),
             Ok(None) => return End::Session,
             Err(PacketFault::Socket(SocketError::Call { .. })) => return End::Session,
             Err(fault) => return End::Fault(fault),

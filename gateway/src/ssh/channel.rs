@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Most bytes of a command: the request for a session has to fit into one packet to the warden.
 pub(super) const COMMAND_MAX: usize = 32 * 1024;
+/// The one subsystem that is served.
+pub(super) const SFTP: &str = "sftp";
 /// Most variables of one session, and most bytes of one.
 const VARIABLES: usize = 32;
 const VARIABLE_MAX: usize = 256;
@@ -88,10 +90,13 @@ async fn order(incoming: &mut ChannelReadHalf) -> Option<Order> {
             ChannelMsg::Exec { command, .. } if command.len() > COMMAND_MAX => continue,
             ChannelMsg::Exec { command, .. } => Purpose::Command(command),
             ChannelMsg::RequestShell { .. } => Purpose::Shell,
+            ChannelMsg::RequestSubsystem { name, .. } if name == SFTP => Purpose::Sftp,
             ChannelMsg::Data { .. } | ChannelMsg::ExtendedData { .. } | ChannelMsg::Close => return None,
             // refused by the handler, or nothing that a client sends
             _ => continue,
         };
+        // a file transfer has no terminal, whatever was asked for before
+        let pty = pty.filter(|_| purpose != Purpose::Sftp);
         return Some(Order { purpose, pty, environment });
     }
 }
@@ -137,7 +142,7 @@ fn size(cols: u32, rows: u32, width: u32, height: u32) -> WindowSize {
     WindowSize { cols: cap(cols), rows: cap(rows), width_px: cap(width), height_px: cap(height) }
 }
 
-struct Incoming(ChannelReadHalf);
+pub(super) struct Incoming(pub(super) ChannelReadHalf);
 
 impl Deeds for Incoming {
     async fn next(&mut self) -> Deed {
@@ -161,10 +166,10 @@ impl Deeds for Incoming {
     }
 }
 
-struct Outgoing<'a> {
-    half: &'a ChannelWriteHalf<Msg>,
-    handle: Handle,
-    terminal: bool,
+pub(super) struct Outgoing<'a> {
+    pub(super) half: &'a ChannelWriteHalf<Msg>,
+    pub(super) handle: Handle,
+    pub(super) terminal: bool,
 }
 
 impl Client for Outgoing<'_> {

@@ -2,16 +2,18 @@
 //! still. What takes time happens in the channel's task, which sees the same requests in the same order.
 
 use super::auth::{self, Authenticated};
-use super::channel::{self, COMMAND_MAX};
+use super::channel::{self, COMMAND_MAX, SFTP};
 use super::connection::{Line, Shared};
+use super::forward;
 use portcullis_model::bytes::printable;
+use portcullis_model::subject::Forward;
 use russh::keys::Certificate;
 use russh::server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// One connection's answers.
@@ -30,6 +32,15 @@ struct State {
     started: bool,
 }
 
+/// A channel that is admitted.
+struct Begun {
+    opening: channel::Opening,
+    /// Cancelled when the client closes the channel, or its connection has ended.
+    gone: CancellationToken,
+    /// Its place on the connection, kept until it has ended.
+    place: OwnedSemaphorePermit,
+}
+
 impl Handler {
     pub(super) fn new(shared: Arc<Shared>, line: Arc<Line>) -> Self {
         let places = Arc::new(Semaphore::new(shared.settings.max_sessions));
@@ -39,6 +50,29 @@ impl Handler {
     /// Whether the channel may be started now; once only.
     fn start(&mut self, id: ChannelId) -> bool {
         self.channels.get_mut(&id).is_some_and(|state| !std::mem::replace(&mut state.started, true))
+    }
+
+    /// Admits a channel: one of a client that is logged in, on a connection that has room for it.
+    fn begin(&mut self, what: &str, id: ChannelId, session: &Session) -> Result<Begun, ChannelOpenFailure> {
+        let Some(authenticated) = self.authenticated.clone().filter(|_| !self.line.closing.is_cancelled()) else {
+            return Err(ChannelOpenFailure::AdministrativelyProhibited);
+        };
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            self.refuse_channel(what, "too many on one connection");
+            return Err(ChannelOpenFailure::ResourceShortage);
+        };
+        // a close that comes from here is not told to this handler: what has ended is swept when something begins
+        self.channels.retain(|_, state| !state.gone.is_cancelled());
+        let gone = self.line.kill.child_token();
+        self.channels.insert(id, State { gone: gone.clone(), started: false });
+        let opening = channel::Opening {
+            warden: self.shared.doors.warden.clone(),
+            authenticated,
+            source: self.line.peer.to_string(),
+            client: printable(session.remote_sshid()),
+            handle: session.handle(),
+        };
+        Ok(Begun { opening, gone, place })
     }
 
     fn refuse_channel(&self, what: &str, detail: &str) {
@@ -86,33 +120,17 @@ impl russh::server::Handler for Handler {
     }
 
     async fn channel_open_session(&mut self, channel: Channel<Msg>, reply: ChannelOpenHandle, session: &mut Session) -> Result<(), russh::Error> {
-        let Some(authenticated) = self.authenticated.clone().filter(|_| !self.line.closing.is_cancelled()) else {
-            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
-            return Ok(());
-        };
-        let Ok(place) = self.places.clone().try_acquire_owned() else {
-            self.refuse_channel("session", "too many on one connection");
-            reply.reject(ChannelOpenFailure::ResourceShortage).await;
-            return Ok(());
-        };
-        // a close that comes from here is not told to this handler: what has ended is swept when something begins
-        self.channels.retain(|_, state| !state.gone.is_cancelled());
-        let gone = self.line.kill.child_token();
-        self.channels.insert(channel.id(), State { gone: gone.clone(), started: false });
-        let client = printable(session.remote_sshid());
-        let opening = channel::Opening {
-            warden: self.shared.doors.warden.clone(),
-            authenticated,
-            source: self.line.peer.to_string(),
-            client,
-            handle: session.handle(),
-        };
-        reply.accept().await;
-        self.line.sessions.spawn(async move {
-            channel::run(channel, opening, &gone).await;
-            gone.cancel();
-            drop(place);
-        });
+        match self.begin("session", channel.id(), session) {
+            Err(failure) => reply.reject(failure).await,
+            Ok(Begun { opening, gone, place }) => {
+                reply.accept().await;
+                self.line.sessions.spawn(async move {
+                    channel::run(channel, opening, &gone).await;
+                    gone.cancel();
+                    drop(place);
+                });
+            }
+        }
         Ok(())
     }
 
@@ -157,8 +175,12 @@ impl russh::server::Handler for Handler {
     }
 
     async fn subsystem_request(&mut self, id: ChannelId, name: &str, session: &mut Session) -> Result<(), russh::Error> {
-        self.refuse_channel("subsystem", name);
-        refuse(session, id, "subsystems, SFTP included, are not offered on this node")
+        if name != SFTP {
+            self.refuse_channel("subsystem", name);
+            return refuse(session, id, "the only subsystem of this node is sftp");
+        }
+        let first = self.start(id);
+        answer(session, id, first)
     }
 
     async fn x11_request(&mut self, id: ChannelId, _: bool, _: &str, _: &str, _: u32, session: &mut Session) -> Result<(), russh::Error> {
@@ -183,16 +205,30 @@ impl russh::server::Handler for Handler {
 
     async fn channel_open_direct_tcpip(
         &mut self,
-        _: Channel<Msg>,
+        channel: Channel<Msg>,
         host: &str,
         port: u32,
         _: &str,
         _: u32,
         reply: ChannelOpenHandle,
-        _: &mut Session,
+        session: &mut Session,
     ) -> Result<(), russh::Error> {
-        self.refuse_channel("port forwarding", &format!("to {host}:{port}"));
-        reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+        let Ok(port) = u16::try_from(port) else {
+            self.refuse_channel("port forwarding", &format!("to {host}:{port}"));
+            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+            return Ok(());
+        };
+        match self.begin("port forwarding", channel.id(), session) {
+            Err(failure) => reply.reject(failure).await,
+            Ok(Begun { opening, gone, place }) => {
+                let wanted = Forward { host: host.to_owned(), port };
+                self.line.sessions.spawn(async move {
+                    forward::run(channel, opening, wanted, reply, &gone).await;
+                    gone.cancel();
+                    drop(place);
+                });
+            }
+        }
         Ok(())
     }
 

@@ -28,6 +28,8 @@ pub enum FromKeeper {
     Exit(ExitStatus),
     /// Portcullis ends the session; this line is to be shown to the operator.
     Ending(String),
+    /// The connection that is to be forwarded stands; before this, nothing but error output comes.
+    Connected,
 }
 
 // terminal bytes do not belong into a log: neither type says what it carries
@@ -49,6 +51,7 @@ impl std::fmt::Debug for FromKeeper {
             Self::ErrorOutput(bytes) => write!(f, "ErrorOutput({} bytes)", bytes.len()),
             Self::Exit(status) => write!(f, "Exit({status:?})"),
             Self::Ending(_) => write!(f, "Ending"),
+            Self::Connected => write!(f, "Connected"),
         }
     }
 }

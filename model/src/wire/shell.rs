@@ -1,4 +1,5 @@
-//! Keeper and shell. The shell is not trusted: what it says can make a record say less or more, never let anything run.
+//! Keeper and shell, or the program that stands in its place: the file server, the forwarder. None of them is trusted: what one says can
+//! make a record say less or more, never let anything run.
 //!
 //! The shell finds the socket as its descriptor 0. Descriptors 1 and 2 are the session's terminal, opened for reading and
 //! writing, or the client's output and error pipes; without a terminal, the pipe with the client's input comes with
@@ -6,7 +7,8 @@
 
 use super::judge::ModuleInfo;
 use crate::session::{Purpose, SessionFacts};
-use crate::subject::Line;
+use crate::subject::{FileOp, Line};
+use crate::transfer::Moved;
 use crate::verdict::Denial;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +36,39 @@ pub enum ToKeeper {
         id: u32,
         /// its exit status, as `$?` has it
         status: i32,
+    },
+    /// A file operation, before anything of it is done; answered by [`FromKeeper::Judged`] with the same `id`.
+    File {
+        /// the file server's number; for what is opened, also the number of the opened file
+        id: u32,
+        /// the operation
+        operation: FileOp,
+    },
+    /// How much of an opened file was moved so far: told at its close, and now and then before.
+    Moved {
+        /// the number under which it was opened
+        id: u32,
+        /// how much
+        moved: Moved,
+        /// whether that was all
+        closed: bool,
+    },
+    /// The connection that the session was opened for, before a name is looked up; answered by [`FromKeeper::Judged`].
+    Forward {
+        /// the forwarder's number
+        id: u32,
+    },
+    /// An address that the name stands for, before it is connected to; answered by [`FromKeeper::Judged`].
+    Connect {
+        /// the forwarder's number
+        id: u32,
+        /// the address
+        address: core::net::SocketAddr,
+    },
+    /// The connection stands; bytes follow.
+    Connected {
+        /// to where
+        address: core::net::SocketAddr,
     },
 }
 
@@ -72,12 +107,19 @@ pub enum FromKeeper {
     },
     /// Something that the operator should know: the session is about to end.
     Message(String),
+    /// The answer to anything but a line.
+    Judged {
+        /// the asker's number
+        id: u32,
+        /// the answer
+        answer: LineAnswer,
+    },
 }
 
-/// The answer to a line.
+/// The answer to a line, or to what else is asked here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LineAnswer {
-    /// Run it.
+    /// Run it, or do it.
     Allowed,
     /// Do not.
     Denied(Notice),

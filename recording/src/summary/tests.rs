@@ -34,7 +34,7 @@ fn a_session_is_told_in_a_few_lines() {
     writer.finish(UnixMs(1), receipt()).unwrap();
     let summary = Summary::read(&path).unwrap();
     assert_eq!(summary.facts, crate::fixtures::facts());
-    assert_eq!(summary.counts, Counts { lines: 2, execs: 2, denials: 1, kills: 1, output_bytes: 14, input_bytes: 3, frames: 14 });
+    assert_eq!(summary.counts, Counts { lines: 2, execs: 2, denials: 1, kills: 1, output_bytes: 14, input_bytes: 3, carried_bytes: 0, frames: 14 });
     assert_eq!((summary.exit, summary.end, summary.damage), (Some(ExitStatus::Code(3)), Some(receipt()), None));
     assert!(summary.duration > Duration::ZERO);
 }

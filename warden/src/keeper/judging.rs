@@ -7,6 +7,7 @@ use super::evidence::Evidence;
 use super::fault::Fault;
 use super::judge::{Judge, News};
 use super::questions::{Open, Questions};
+use super::services::Service;
 use super::shell::{self, Shell};
 use crate::clock;
 use portcullis_jail::guard::{Attempt, Guard, GuardError, Received};
@@ -19,6 +20,8 @@ use portcullis_model::verdict::Denial;
 use portcullis_model::wire::judge::ModuleInfo;
 use portcullis_model::wire::shell::{LineAnswer, ToKeeper};
 use std::time::Instant;
+
+mod services;
 
 /// Questions about execs that may be open; past this the guard is not read, and processes wait for their turn.
 const OPEN_MAX: usize = 128;
@@ -36,6 +39,8 @@ enum Waiting {
     Exec(Box<Attempt>),
     /// The shell, with the line of this number.
     Line(u32),
+    /// The file server or the forwarder, with the request of this number.
+    Request(u32),
 }
 
 /// The others that a decision concerns.
@@ -46,6 +51,8 @@ pub(crate) struct Parties<'a> {
     pub(crate) guard: &'a mut Guard,
     /// Who is told.
     pub(crate) shell: &'a mut Shell,
+    /// What the session serves without a shell.
+    pub(crate) service: &'a mut Service,
 }
 
 /// The judgement of one session.
@@ -133,12 +140,16 @@ impl Judging {
 
     /// Does what the shell asks for.
     pub(crate) fn shell_said(&mut self, message: ToKeeper, parties: &mut Parties<'_>) -> Result<(), Fault> {
+        if parties.service.is_carried() {
+            return self.service_said(message, parties);
+        }
         match message {
             ToKeeper::Line { id, line } => self.line(id, line, parties),
             ToKeeper::Withdraw { id } => self.withdraw(id, parties),
             // what did not run is not done: a shell that says so does not fill the record with it
             ToKeeper::Done { id, status } if parties.shell.done(id) => Ok(parties.evidence.note(EventKind::LineDone { status })?),
             ToKeeper::Done { .. } => Ok(()),
+            other => self.service_said(other, parties),
         }
     }
 
@@ -235,6 +246,7 @@ impl Judging {
         let refusal = match (decide(subject, heard, standing), waiting) {
             (Decision::Allow(permit), Waiting::Exec(attempt)) => return proceed(*attempt, permit, parties),
             (Decision::Allow(permit), Waiting::Line(id)) => return accept(id, permit, parties),
+            (Decision::Allow(permit), Waiting::Request(id)) => return services::accept_request(id, permit, parties),
             (Decision::Deny(refusal), waiting) => (refusal, waiting),
             (Decision::Ask(question), waiting) => (question.unanswered(NOBODY_TO_ASK), waiting),
         };
@@ -245,6 +257,7 @@ impl Judging {
                 parties.guard.refuse(*attempt);
                 told
             }
+            (refusal, Waiting::Request(id)) => self.refuse_request(id, &refusal, parties),
             (refusal, Waiting::Line(id)) => {
                 parties.evidence.refused(&refusal, 0)?;
                 let Subject::Line(line) = refusal.subject() else { return Ok(()) };

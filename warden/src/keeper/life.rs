@@ -14,6 +14,7 @@ use super::fault::{End, Fault, farewell};
 use super::judge::{Judge, News};
 use super::judging::{Judging, Parties};
 use super::relay::{Relay, Wish};
+use super::services::Service;
 use super::shell::Shell;
 use super::timers::{Due, Timers};
 use super::waiting::{Ready, Source, Standing, Waiting};
@@ -27,7 +28,7 @@ use portcullis_model::decision::Charter;
 use portcullis_model::event::EventKind;
 use portcullis_model::receipt::{EndCause, Receipt};
 use portcullis_model::session::WindowSize;
-use portcullis_model::wire::shell::FromKeeper;
+use portcullis_model::wire::shell::{FromKeeper, ToKeeper};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,7 @@ struct Session {
     evidence: Evidence,
     judging: Judging,
     shell: Shell,
+    service: Service,
     relay: Relay,
     timers: Timers,
     standing: Standing,
@@ -94,7 +96,9 @@ impl Session {
         unguarded.enter()?;
         let evidence = folder.begin(&charge, judge.module().map(|module| module.digest))?;
         let (custody, ends) = unguarded.guard()?;
-        let judging = Judging::new(judge, Charter::new(SHELL.into(), ENGINE.into()), charge.facts.end);
+        let service = Service::new(&charge.purpose, charge.pty.as_ref(), charge.place.near.clone());
+        let charter = if service.is_carried() { Charter::alone(SHELL.into()) } else { Charter::new(SHELL.into(), ENGINE.into()) };
+        let judging = Judging::new(judge, charter, charge.facts.end);
         let mut shell = Shell::new(ends.shell);
         let (facts, purpose, module) = (Box::new(charge.facts.clone()), charge.purpose.clone(), judging.module().cloned());
         shell.welcome(&FromKeeper::Welcome { facts, purpose, module, engine: ENGINE.to_owned() }, ends.client_input.as_ref().map(|pipe| pipe.as_fd()))?;
@@ -103,10 +107,10 @@ impl Session {
         }
         evidence.check()?;
         let timers = Timers::new(charge.facts.end, charge.idle_timeout_s);
-        let relay = Relay::new(client, ends.outlets);
+        let relay = if service.is_carried() { Relay::carrying(client, ends.outlets) } else { Relay::new(client, ends.outlets) };
         let window = charge.pty.as_ref().map(|pty| pty.size);
         let standing = Standing::new().map_err(Fault::Wait)?;
-        Ok(Self { charge, intake: Intake::new(), custody, evidence, judging, shell, relay, timers, standing, window, phase: Phase::Starting })
+        Ok(Self { charge, intake: Intake::new(), custody, evidence, judging, shell, service, relay, timers, standing, window, phase: Phase::Starting })
     }
 
     fn run(&mut self, warden: &mut Packets) -> End {
@@ -130,6 +134,9 @@ impl Session {
             self.reap(warden)?;
         }
         self.judge(&ready)?;
+        if self.service.has_connected() {
+            self.relay.say_connected()?;
+        }
         if self.judging.is_withdrawn() {
             return Err(EndCause::PolicyWithdrawn.into());
         }
@@ -205,7 +212,7 @@ impl Session {
     }
 
     fn judge(&mut self, ready: &Ready) -> Result<(), Fault> {
-        let mut parties = Parties { evidence: &mut self.evidence, guard: &mut self.custody.guard, shell: &mut self.shell };
+        let mut parties = Parties { evidence: &mut self.evidence, guard: &mut self.custody.guard, shell: &mut self.shell, service: &mut self.service };
         if ready.has(Source::Judge) {
             self.judging.judge_said(&mut parties)?;
         }
@@ -301,13 +308,33 @@ impl Session {
             self.evidence.note(event).map_err(Fault::from)?;
         }
         match &end.exit {
-            None => self.relay.record_leftovers(&mut self.evidence),
+            None => {
+                self.relay.record_leftovers(&mut self.evidence)?;
+                self.record_the_service()
+            }
             Some(status) => {
                 self.relay.pass_last_output(&mut self.evidence)?;
+                self.record_the_service()?;
                 self.evidence.note(EventKind::Exited(status.clone())).map_err(Fault::from)?;
                 self.relay.say_exit(status.clone())
             }
         }
+    }
+
+    /// Records what a session without a shell leaves: files that were open, bytes that were carried.
+    fn record_the_service(&mut self) -> Result<(), End> {
+        let mut events = Vec::new();
+        if let Service::Files(files) = &mut self.service {
+            // what it told last is more than what was heard so far; nonsense does not matter any more
+            for message in self.shell.hear().unwrap_or_default() {
+                if let ToKeeper::Moved { id, moved, closed } = message {
+                    events.extend(files.moved(id, moved, closed).ok().flatten());
+                }
+            }
+            events.extend(files.cut());
+        }
+        events.extend(self.relay.carried().map(|(input, output)| EventKind::Carried { input, output }));
+        Ok(events.into_iter().try_for_each(|event| self.evidence.note(event)).map_err(Fault::from)?)
     }
 }
 

@@ -17,11 +17,14 @@ mod outlets;
 mod questions;
 mod relay;
 mod screen;
+mod services;
 mod shell;
 mod stream;
 mod timers;
 mod waiting;
 mod working_directory;
+
+pub(crate) use services::Near;
 
 use crate::charge::Charge;
 use crate::packets::{Intake, Packets, Received};

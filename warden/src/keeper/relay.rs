@@ -62,6 +62,21 @@ pub(crate) struct Relay {
     /// The client sends no more.
     eof: bool,
     last_input: Instant,
+    content: Content,
+}
+
+/// What becomes of a session's bytes beside being passed on. Standard error is recorded either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// They are recorded: they are what people typed and saw.
+    Recorded,
+    /// They are counted: they are those of a protocol, and what it does is recorded instead.
+    Carried {
+        /// from the client
+        input: u64,
+        /// to the client
+        output: u64,
+    },
 }
 
 impl Relay {
@@ -78,7 +93,31 @@ impl Relay {
             recorded: Vec::new(),
             eof: false,
             last_input: Instant::now(),
+            content: Content::Recorded,
         }
+    }
+
+    /// The same for a session whose bytes are not recorded but counted.
+    pub(crate) fn carrying(gateway: OwnedFd, outlets: Outlets) -> Self {
+        if let Outlets::Pipes { input, output, .. } = &outlets {
+            for pipe in [input, output] {
+                pipe.enlarge();
+            }
+        }
+        Self { content: Content::Carried { input: 0, output: 0 }, ..Self::new(gateway, outlets) }
+    }
+
+    /// How many bytes were carried, from the client and to it; none where they are recorded.
+    pub(crate) fn carried(&self) -> Option<(u64, u64)> {
+        match self.content {
+            Content::Recorded => None,
+            Content::Carried { input, output } => Some((input, output)),
+        }
+    }
+
+    /// Says that the connection stands that is to be forwarded.
+    pub(crate) fn say_connected(&mut self) -> Result<(), End> {
+        pass_on(&mut self.gateway, &FromKeeper::Connected)
     }
 
     /// When the client last sent bytes or a signal.
@@ -162,6 +201,12 @@ impl Relay {
             if rest.is_empty() {
                 break;
             }
+            if let Content::Carried { input, .. } = &mut self.content {
+                *input += rest.len() as u64;
+                self.recorded.extend_from_slice(rest);
+                at = self.fresh.len();
+                continue;
+            }
             let piece = self.mask.next(rest, self.outlets.echo());
             let (now, _) = rest.split_at_checked(piece.length.max(1)).unwrap_or((rest, &[]));
             if piece.masked { evidence.masked(now.len())? } else { evidence.input(now)? }
@@ -219,7 +264,14 @@ impl Relay {
                 }
                 Outlets::Pipes { output, error, .. } => {
                     if let Some(bytes) = read(output, &mut self.buffer)? {
-                        evidence.output(bytes).map_err(Fault::from)?;
+                        match &mut self.content {
+                            Content::Recorded => evidence.output(bytes).map_err(Fault::from)?,
+                            Content::Carried { output, .. } => {
+                                *output += bytes.len() as u64;
+                                // a session that only receives is not idle
+                                self.last_input = Instant::now();
+                            }
+                        }
                         moved = true;
                         pass_on(&mut self.gateway, &FromKeeper::Output(bytes.to_vec()))?;
                     }

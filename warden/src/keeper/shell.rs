@@ -57,6 +57,11 @@ impl Shell {
         self.say(&FromKeeper::Line { id, answer })
     }
 
+    /// Says the answer to anything but a line.
+    pub(crate) fn judged(&mut self, id: u32, answer: LineAnswer) -> Result<(), Broken> {
+        self.say(&FromKeeper::Judged { id, answer })
+    }
+
     /// Takes note that a line is done, or was given up; says whether it was the one that ran.
     pub(crate) fn done(&mut self, id: u32) -> bool {
         self.running.take_if(|(running, _)| *running == id).is_some()

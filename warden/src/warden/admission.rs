@@ -40,6 +40,13 @@ pub(crate) fn check(open: &mut OpenSession) -> Result<(), Inadmissible> {
     if let Purpose::Command(command) = &open.purpose {
         bounded("the command", command.len(), COMMAND_MAX)?;
     }
+    if let Purpose::Forward(forward) = &open.purpose {
+        bounded("the host's name", forward.host.len(), TEXT_MAX)?;
+    }
+    // neither a file transfer nor a forwarded connection has a terminal
+    if matches!(open.purpose, Purpose::Sftp | Purpose::Forward(_)) {
+        open.pty = None;
+    }
     if let Some(pty) = &mut open.pty {
         check_terminal(pty)?;
     }

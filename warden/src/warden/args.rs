@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::VerifyingKey;
 use portcullis_model::action::Role;
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,15 @@ pub(crate) struct Args {
     /// The mediating shell's program
     #[arg(long)]
     pub(crate) shell: PathBuf,
+    /// The file server's program, for SFTP and scp; without it, neither is served
+    #[arg(long)]
+    pub(crate) sftp: Option<PathBuf>,
+    /// The forwarder's program; without it, no connection is forwarded
+    #[arg(long)]
+    pub(crate) forward: Option<PathBuf>,
+    /// An address and port of this node, or near it, to which connections may be forwarded if the policy allows it; may be repeated
+    #[arg(long)]
+    pub(crate) forward_near: Vec<SocketAddr>,
     /// What an operator is told when a session begins; may be repeated
     #[arg(long)]
     pub(crate) notice: Vec<String>,
@@ -85,9 +95,13 @@ impl Args {
     /// One line about the first thing that is wrong.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         ensure!(!self.target.is_empty() && self.target.len() <= 253, "--target is empty or too long");
-        let shell = fs::metadata(&self.shell).with_context(|| format!("cannot use the shell {}", self.shell.display()))?;
-        ensure!(shell.is_file() && shell.permissions().mode() & 0o111 != 0, "the shell {} is not a program", self.shell.display());
-        for (option, path) in [("--shell", &self.shell), ("--judge", &self.judge), ("--evidence", &self.evidence)] {
+        let others = [("file server", &self.sftp), ("forwarder", &self.forward)].into_iter().filter_map(|(what, path)| Some((what, path.as_ref()?)));
+        for (what, path) in std::iter::once(("shell", &self.shell)).chain(others) {
+            let program = fs::metadata(path).with_context(|| format!("cannot use the {what} {}", path.display()))?;
+            ensure!(program.is_file() && program.permissions().mode() & 0o111 != 0, "the {what} {} is not a program", path.display());
+            ensure!(path.is_absolute(), "the {what} {} is not an absolute path", path.display());
+        }
+        for (option, path) in [("--judge", &self.judge), ("--evidence", &self.evidence)] {
             ensure!(path.is_absolute(), "{option} {} is not an absolute path", path.display());
         }
         let judge = self.judge.parent().filter(|folder| folder.is_dir());

@@ -31,6 +31,7 @@ pub(crate) use watch::timespec;
 use crate::chain::with_sources;
 use crate::charge::Place;
 use crate::clock;
+use crate::keeper::Near;
 use crate::packets::Intake;
 use anyhow::{Context as _, bail};
 use belongings::Belongings;
@@ -50,6 +51,7 @@ use sessions::Sessions;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use watch::{Ready, Wanted, Watch};
 
@@ -65,6 +67,8 @@ struct Settings {
     role: Role,
     root: bool,
     max_sessions: usize,
+    sftp: Option<PathBuf>,
+    forward: Option<PathBuf>,
     place: Place,
 }
 
@@ -117,8 +121,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let listener = Listener::bind(&args.socket, args.gateway_uid)?;
     // its own group is what recordings have anyway, and a keeper in a user namespace could not name it
     let evidence_gid = args.evidence_gid.filter(|gid| *gid != rustix::process::getegid().as_raw());
-    let place = Place { evidence: args.evidence, evidence_gid, judge: args.judge, shell: args.shell, notices: args.notice };
-    let settings = Settings { target: args.target, role: args.role, root, max_sessions: args.max_sessions.into(), place };
+    let place = Place { evidence: args.evidence, evidence_gid, judge: args.judge, shell: args.shell, notices: args.notice, near: Near(args.forward_near) };
+    let settings = Settings { target: args.target, role: args.role, root, max_sessions: args.max_sessions.into(), sftp: args.sftp, forward: args.forward, place };
     let mut warden = Warden {
         settings,
         layers,

@@ -6,15 +6,15 @@ use super::grants::RevokeError;
 use super::sessions::{Phase, Session};
 use super::start::{self, Keeper};
 use super::watch::Ready;
-use super::Warden;
+use super::{Settings, Warden};
 use crate::chain::with_sources;
-use crate::charge::{Charge, START_DEADLINE};
+use crate::charge::{Charge, Place, START_DEADLINE};
 use crate::clock;
 use anyhow::Context as _;
 use portcullis_model::grant::{SignedGrant, SignedRevocation};
 use portcullis_model::id::SessionId;
 use portcullis_model::receipt::EndCause;
-use portcullis_model::session::SessionFacts;
+use portcullis_model::session::{Front, SessionFacts};
 use portcullis_model::wire::PROTOCOL;
 use portcullis_model::wire::warden::{FromWarden, OpenSession, ToWarden};
 use std::time::Instant;
@@ -97,6 +97,7 @@ impl Warden {
         let uid = if self.settings.root { grant.uid.get() } else { rustix::process::getuid().as_raw() };
         let facts = SessionFacts::new(id, grant, uid, open.source, open.key_fingerprint, now, open.pty.is_some());
         let folders = self.belongings.of(grant).context("no home for the session")?;
+        let place = self.place_for(open.purpose.front(open.pty.as_ref()))?;
         let charge = Charge {
             folders,
             facts: facts.clone(),
@@ -105,7 +106,7 @@ impl Warden {
             environment: open.environment,
             idle_timeout_s: grant.idle_timeout_s,
             layers: self.layers.clone(),
-            place: self.settings.place.clone(),
+            place,
         };
         tracing::info!(session = %facts.id, grant = %facts.grant, operator = facts.operator, source = facts.source, client = open.client, "opening a session");
         let Keeper { process, socket, client } = start::start(&charge).context("no keeper for the session")?;
@@ -117,6 +118,17 @@ impl Warden {
             self.keeper_failed(number, &format!("it cannot be watched: {error}"));
         }
         Ok(())
+    }
+
+    /// Where a session finds things that begins with this program.
+    fn place_for(&self, front: Front) -> anyhow::Result<Place> {
+        let Settings { place, sftp, forward, .. } = &self.settings;
+        let program = match front {
+            Front::Shell => &place.shell,
+            Front::Files => sftp.as_ref().context("this node does not serve SFTP and scp")?,
+            Front::Forward => forward.as_ref().context("this node does not forward connections")?,
+        };
+        Ok(Place { shell: program.clone(), ..place.clone() })
     }
 
     fn revoke(&mut self, ticket: u64, signed: SignedRevocation) {

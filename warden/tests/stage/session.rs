@@ -108,6 +108,7 @@ impl Session {
                 FromKeeper::ErrorOutput(bytes) => heard.error += &String::from_utf8_lossy(&bytes),
                 FromKeeper::Exit(status) => heard.exit = Some(status),
                 FromKeeper::Ending(text) => heard.ending = Some(text),
+                FromKeeper::Connected => {}
             }
         }
         heard

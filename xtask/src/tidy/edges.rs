@@ -9,6 +9,7 @@ const PICTURE: &[(&str, &[&str], &[&str])] = &[
     ("sdk/profile", &[], &[]),
     ("policy", &["model", "profile"], &["wasmtime", "wasmtime-wizer"]),
     ("shell", &["model"], &["reedline", "brush-parser"]),
+    ("sftp", &["model"], &[]),
     ("jail", &["model"], &["landlock", "seccompiler", "caps"]),
     ("recording", &["model"], &[]),
     ("warden", &["model", "jail", "recording"], &[]),
