@@ -39,8 +39,8 @@ pub enum JailError {
     /// The node's /proc cannot be opened.
     #[error("cannot open /proc")]
     Proc(#[source] Errno),
-    /// The shell's program cannot be found.
-    #[error("cannot find the shell {}", path.display())]
+    /// A program of ours cannot be found.
+    #[error("cannot find the program {}", path.display())]
     Shell {
         /// where it was looked for
         path: PathBuf,
@@ -171,7 +171,9 @@ impl Jail {
         let (uid, gid) = who(spec.privilege)?;
         let host_proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(JailError::Proc)?;
         let mut spec = spec.clone();
-        spec.shell = spec.shell.canonicalize().map_err(|source| JailError::Shell { path: spec.shell.clone(), source })?;
+        let program = |path: &PathBuf| path.canonicalize().map_err(|source| JailError::Shell { path: path.clone(), source });
+        spec.shell = program(&spec.shell)?;
+        spec.helper = spec.helper.as_ref().map(program).transpose()?;
         let groups = if matches!(spec.privilege, Privilege::Root { .. }) { host_groups(&spec.profile.groups) } else { Vec::new() };
         let account = Account::new(&spec, uid, gid, groups);
         let cgroup = Cgroup::create(spec.facts.id.as_str(), spec.profile.limits.processes)?;

@@ -2,6 +2,7 @@
 //! nothing has run yet.
 
 use crate::account::Account;
+use crate::chain::with_sources;
 use crate::confine::{self, Confinement};
 use crate::control::{self, FromInit, Message};
 use crate::guard::filter::{FilterError, install_guard_filter};
@@ -120,7 +121,7 @@ fn steps(given: Given, control: &OwnedFd) -> Result<(), DescentError> {
     // 3. what is mounted here is not mounted on the host, and the other way round
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).map_err(DescentError::Propagation)?;
     // 4. to 11. the new root
-    let taken = root::take(&spec.profile, &spec.shell, &account, spec.folders.as_deref()).map_err(DescentError::Take)?;
+    let taken = root::take(&spec, &account).map_err(DescentError::Take)?;
     let root = Root::new().map_err(DescentError::NewRoot)?;
     let mut places = root.place(taken).map_err(DescentError::Place)?;
     root.files(&account).map_err(DescentError::Files)?;
@@ -214,10 +215,4 @@ fn become_shell(
     let report = FromInit::Failed(format!("step 17, the shell: {failed}"));
     let _ = control::send(control.as_fd(), &Message::Report(report), None);
     process::exit_now(126)
-}
-
-/// An error and all that caused it, in one line.
-pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -14,6 +14,7 @@
 //! | `confine`, `ruleset`, `deny` | what the shell loses before it runs: capabilities, Landlock, system calls |
 //! | `init` | the first process in the jail: reaps, reports, dies with its keeper |
 //! | [`guard`] | every execve is asked about, and verified when it happened |
+//! | [`helper`], `orders`, `hold`, `places` | what a verdict holds one process to, beyond the jail |
 //! | [`cgroup`], [`kill`] | where the processes are counted, and their end |
 //! | [`pty`], [`socket`], [`spawn`], [`probe`] | terminals, sockets, other processes of Portcullis, what this node can do |
 //!
@@ -23,6 +24,7 @@
 mod account;
 mod build;
 pub mod cgroup;
+mod chain;
 mod confine;
 mod control;
 mod deny;
@@ -30,8 +32,12 @@ mod descent;
 mod environment;
 pub mod folders;
 pub mod guard;
+pub mod helper;
+mod hold;
 mod init;
 pub mod kill;
+mod orders;
+mod places;
 pub mod probe;
 pub mod profile;
 pub mod pty;

@@ -15,7 +15,7 @@
 //! | memfd-noexec | no | files in memory are refused by the filter of system calls alone |
 
 use crate::cgroup::{Cgroup, CpuShare, PidsLimit};
-use crate::descent::with_sources;
+use crate::chain::with_sources;
 use crate::guard::{ChildSignal, Guard, Reaped, Received, Scope};
 use crate::kill::{KillReport, Reap, kill};
 use crate::profile::{self, Profile};
@@ -328,6 +328,7 @@ fn trial_spec(profile: Profile) -> JailSpec {
         facts,
         profile,
         shell: "/usr/bin/true".into(),
+        helper: None,
         engine: "/usr/bin/bash",
         privilege: if root { Privilege::Root { uid: NOBODY, gid: NOBODY } } else { Privilege::UserNamespace },
         terminal: None,

@@ -5,8 +5,10 @@
 
 use crate::account::{Account, TTY_GID};
 use crate::folders;
+use crate::orders::HELPER;
 use crate::profile::{Access, Proc, Profile};
 use crate::ruleset::Ruled;
+use crate::spec::JailSpec;
 use crate::sys::confine::{Reach, restrict_mount};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, mkdirat, openat, readlinkat, statat, symlinkat};
 use rustix::io::Errno;
@@ -51,10 +53,10 @@ enum What {
     Link(CString),
 }
 
-/// Takes what the profile shows, the devices that every program expects, the shell, and what the grant's sessions share.
-pub(crate) fn take(profile: &Profile, shell: &Path, account: &Account, shared: Option<&Path>) -> Result<Vec<Taken>, At> {
+/// Takes what the profile shows, the devices that every program expects, the shell, the helper, and what the grant's sessions share.
+pub(crate) fn take(spec: &JailSpec, account: &Account) -> Result<Vec<Taken>, At> {
     let mut taken = Vec::new();
-    for view in &profile.views {
+    for view in &spec.profile.views {
         match take_one(&view.path, &view.path, view.access) {
             Ok(one) => taken.push(one),
             Err(error) if view.optional && matches!(error.source.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory) => {}
@@ -69,8 +71,11 @@ pub(crate) fn take(profile: &Profile, shell: &Path, account: &Account, shared: O
         restrict_mount(tree.as_fd(), attributes, Reach::Tree).map_err(at(&path))?;
         taken.push(Taken { path, what: What::Tree { tree, folder: false }, access: Access::Read });
     }
-    taken.push(take_one(shell, Path::new(SHELL), Access::Execute)?);
-    if let Some(shared) = shared {
+    taken.push(take_one(&spec.shell, Path::new(SHELL), Access::Execute)?);
+    if let Some(helper) = &spec.helper {
+        taken.push(take_one(helper, Path::new(HELPER), Access::Execute)?);
+    }
+    if let Some(shared) = spec.folders.as_deref() {
         taken.push(take_one(&folders::home(shared), Path::new(&account.home()), Access::Write)?);
         taken.push(take_one(&folders::tmp(shared), Path::new("/tmp"), Access::Write)?);
     }

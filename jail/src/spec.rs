@@ -13,6 +13,8 @@ pub struct JailSpec {
     pub profile: Profile,
     /// Path of `portcullis-shell` on the host; the jail has it as `/run/portcullis/shell`.
     pub shell: PathBuf,
+    /// Path of `portcullis-confine` on the host, by which a process is held to more than the jail; without it none can be.
+    pub helper: Option<PathBuf>,
     /// Path in the jail of the program that is named as the account's login shell.
     pub engine: &'static str,
     /// What the session's processes run as.

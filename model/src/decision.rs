@@ -6,7 +6,7 @@ use crate::event::{Event, EventKind};
 use crate::id::PolicyDigest;
 use crate::subject::Subject;
 use crate::time::UnixMs;
-use crate::verdict::{Ask, Confinement, Denial, Verdict};
+use crate::verdict::{Ask, Children, Confinement, Denial, Enforcement, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// What was heard about a subject.
@@ -61,6 +61,18 @@ pub struct Standing {
     pub end: UnixMs,
     /// Whether the grant was revoked or the session is being ended.
     pub ending: bool,
+    /// What this node can hold an exec to beyond the jail; nothing else can be held to anything.
+    pub enforcement: Enforcement,
+}
+
+impl Standing {
+    /// Why nothing goes on whatever the verdict is: a rule and a reason.
+    fn over(&self) -> Option<(&'static str, &'static str)> {
+        if self.ending {
+            return Some(("ending", "the session is being ended"));
+        }
+        (self.now >= self.end).then_some(("expired", "the time of the grant is over"))
+    }
 }
 
 /// The outcome for one subject.
@@ -83,6 +95,8 @@ pub enum Authority {
     Policy(PolicyDigest),
     /// Portcullis itself: the start of the shell and its engine, a static rule of the guard, a missing judge.
     Portcullis,
+    /// The decision of this number, whose policy trusts the children of what it allowed.
+    Trust(u64),
 }
 
 /// The right to let exactly one subject go on, once. Neither cloned nor made outside this module.
@@ -118,18 +132,16 @@ pub fn decide(subject: Subject, heard: Heard, standing: Standing) -> Decision {
         let denial = Denial { rule: rule.to_owned(), reason, hint: String::new() };
         Decision::Deny(Refusal { subject, denial, authority: Authority::Portcullis })
     };
-    if standing.ending {
-        return portcullis(subject, "ending", "the session is being ended".to_owned());
+    if let Some((rule, reason)) = standing.over() {
+        return portcullis(subject, rule, reason.to_owned());
     }
-    if standing.now >= standing.end {
-        return portcullis(subject, "expired", "the time of the grant is over".to_owned());
-    }
+    let enforcement = if matches!(subject, Subject::Exec(_)) { standing.enforcement } else { Enforcement::Nothing };
     match heard {
         Heard::Silence(silence) => Decision::Deny(Refusal { subject, denial: silence.denial(), authority: Authority::Portcullis }),
         Heard::Verdict { digest, verdict: Verdict::Deny(denial) } => Decision::Deny(Refusal { subject, denial, authority: Authority::Policy(digest) }),
         Heard::Verdict { digest, verdict: Verdict::Ask(ask) } if standing.now < ask.expiry => Decision::Ask(Question { subject, ask, digest }),
         Heard::Verdict { verdict: Verdict::Ask(_), .. } => portcullis(subject, "question-lapsed", "the question to the approvers had lapsed before it was put".to_owned()),
-        Heard::Verdict { digest, verdict: Verdict::Allow(confinement) } => match confinement.unenforced() {
+        Heard::Verdict { digest, verdict: Verdict::Allow(confinement) } => match confinement.unenforced(enforcement) {
             None => Decision::Allow(Permit { subject, confinement, authority: Authority::Policy(digest) }),
             Some(what) => portcullis(subject, "confinement", format!("the policy wants {what}, which this node cannot enforce")),
         },
@@ -226,6 +238,22 @@ impl Committed {
     pub fn seq(&self) -> u64 {
         self.seq
     }
+
+    /// Decides about an exec of a child of what this permit let go on, which no module is asked about. The caller answers for
+    /// its being such a child; what holds the parent holds the child too. None when this permit trusts no children: it is to be
+    /// judged as any other then.
+    pub fn trusted_child(&self, subject: Subject, standing: Standing) -> Option<Decision> {
+        if self.confinement().children != Children::Trusted || !matches!(subject, Subject::Exec(_)) {
+            return None;
+        }
+        Some(match standing.over() {
+            Some((rule, reason)) => {
+                let denial = Denial { rule: rule.to_owned(), reason: reason.to_owned(), hint: String::new() };
+                Decision::Deny(Refusal::by_portcullis(subject, denial))
+            }
+            None => Decision::Allow(Permit { subject, confinement: Confinement::default(), authority: Authority::Trust(self.seq) }),
+        })
+    }
 }
 
 impl Refusal {
@@ -301,7 +329,7 @@ mod tests {
         })
     }
 
-    const STANDING: Standing = Standing { now: UnixMs(10), end: UnixMs(20), ending: false };
+    const STANDING: Standing = Standing { now: UnixMs(10), end: UnixMs(20), ending: false, enforcement: Enforcement::Users };
 
     fn allow() -> Heard {
         Heard::Verdict { digest: PolicyDigest([1; 32]), verdict: Verdict::Allow(Confinement::default()) }
@@ -334,18 +362,54 @@ mod tests {
         }
     }
 
+    fn confined(confinement: &Confinement) -> Heard {
+        Heard::Verdict { digest: PolicyDigest([1; 32]), verdict: Verdict::Allow(confinement.clone()) }
+    }
+
     #[test]
     fn a_confinement_that_cannot_be_enforced_is_a_refusal() {
+        let root = Confinement { run_as: Some("root".into()), ..Confinement::default() };
         let wants = [
-            Confinement { run_as: Some("root".into()), ..Confinement::default() },
             Confinement { network: Network::None, ..Confinement::default() },
             Confinement { read: Some(vec!["/var/log".into()]), ..Confinement::default() },
             Confinement { time_limit_ms: Some(1), ..Confinement::default() },
+            Confinement { children: Children::Trusted, ..Confinement::default() },
+            Confinement { environment: Some(vec![]), ..Confinement::default() },
         ];
-        for confinement in wants {
-            let heard = Heard::Verdict { digest: PolicyDigest([1; 32]), verdict: Verdict::Allow(confinement.clone()) };
-            assert!(matches!(decide(exec("/usr/bin/ls"), heard, STANDING), Decision::Deny(_)), "{confinement:?}");
+        let allowed = |subject, confinement: &Confinement, enforcement| {
+            matches!(decide(subject, confined(confinement), Standing { enforcement, ..STANDING }), Decision::Allow(_))
+        };
+        let line = || Subject::Line(crate::subject::Line { text: b"ls".to_vec(), commands: vec![], cwd: b"/".to_vec() });
+        for confinement in &wants {
+            assert!(!allowed(exec("/usr/bin/ls"), confinement, Enforcement::Nothing), "{confinement:?}");
+            assert!(allowed(exec("/usr/bin/ls"), confinement, Enforcement::Confinement), "{confinement:?}");
+            assert!(!allowed(line(), confinement, Enforcement::Users), "nothing but an exec can be confined: {confinement:?}");
         }
+        let capable = Confinement { capabilities: vec!["CAP_CHOWN".into()], ..root.clone() };
+        for confinement in [&root, &capable] {
+            assert!(!allowed(exec("/usr/bin/ls"), confinement, Enforcement::Confinement), "{confinement:?}");
+            assert!(allowed(exec("/usr/bin/ls"), confinement, Enforcement::Users), "{confinement:?}");
+        }
+        assert!(!allowed(exec("/usr/bin/ls"), &Confinement { run_as: None, ..capable }, Enforcement::Users), "capabilities of an ordinary user");
+    }
+
+    #[test]
+    fn only_trust_makes_a_child_a_permit() {
+        let committed = |children| {
+            let heard = confined(&Confinement { children, ..Confinement::default() });
+            let Decision::Allow(permit) = decide(exec("/usr/bin/sosreport"), heard, STANDING) else { panic!("allowed") };
+            permit.commit(UnixMs(10), 7, &mut Paper(Vec::new())).unwrap()
+        };
+        let trusting = committed(Children::Trusted);
+        let Some(Decision::Allow(permit)) = trusting.trusted_child(exec("/usr/bin/ls"), STANDING) else { panic!("allowed") };
+        assert_eq!(permit.authority(), &Authority::Trust(1));
+        assert!(matches!(trusting.trusted_child(exec("/usr/bin/ls"), Standing { ending: true, ..STANDING }), Some(Decision::Deny(_))));
+        assert!(matches!(trusting.trusted_child(exec("/usr/bin/ls"), Standing { now: UnixMs(20), ..STANDING }), Some(Decision::Deny(_))));
+        for children in [Children::Judged, Children::Forbidden] {
+            assert!(committed(children).trusted_child(exec("/usr/bin/ls"), STANDING).is_none(), "{children:?}");
+        }
+        // a child of a child is the trusting one's by what the guard knows, not by what the child's own permit says
+        assert!(permit.commit(UnixMs(10), 8, &mut Paper(Vec::new())).unwrap().trusted_child(exec("/usr/bin/ls"), STANDING).is_none());
     }
 
     #[test]

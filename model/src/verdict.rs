@@ -40,20 +40,40 @@ pub struct Confinement {
     pub time_limit_ms: Option<u64>,
 }
 
+/// What a node can hold a process to, beyond its jail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Enforcement {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Everything but another user: there is only one in the session's user namespace.
+    Confinement,
+    /// Everything.
+    Users,
+}
+
 impl Confinement {
-    /// The first thing wanted that the node does not enforce yet, in words; none when everything wanted is enforced.
+    /// Whether it adds nothing to the session's jail.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The first thing wanted that a node does not enforce, in words; none when everything wanted is enforced.
     /// Complete by construction: a field that is added here has to be named.
     #[must_use]
-    pub fn unenforced(&self) -> Option<&'static str> {
+    pub fn unenforced(&self, by: Enforcement) -> Option<&'static str> {
         let Self { run_as, read, write, execute, network, children, capabilities, environment, time_limit_ms } = self;
+        let (confines, users) = (by != Enforcement::Nothing, by == Enforcement::Users);
         [
-            (run_as.is_some(), "another user"),
-            (read.is_some() || write.is_some() || execute.is_some(), "path sets of its own"),
-            (*network != Network::Session, "a network of its own"),
-            (*children != Children::Judged, "children that are not judged one by one"),
-            (!capabilities.is_empty(), "capabilities"),
-            (environment.is_some(), "an environment of its own"),
-            (time_limit_ms.is_some(), "a time limit"),
+            (run_as.is_some() && !users, "another user"),
+            ((read.is_some() || write.is_some() || execute.is_some()) && !confines, "path sets of its own"),
+            (*network != Network::Session && !confines, "a network of its own"),
+            (*children != Children::Judged && !confines, "children that are not judged one by one"),
+            (!capabilities.is_empty() && !users, "capabilities"),
+            (!capabilities.is_empty() && run_as.is_none(), "capabilities for the session's own user"),
+            (environment.is_some() && !confines, "an environment of its own"),
+            (time_limit_ms.is_some() && !confines, "a time limit"),
         ]
         .into_iter()
         .find_map(|(wanted, what)| wanted.then_some(what))

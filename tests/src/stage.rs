@@ -29,7 +29,7 @@ pub enum Owner {
 /// How a stage is set up.
 #[derive(Debug, Clone)]
 pub struct StageOptions {
-    /// Folder with the six programs.
+    /// Folder with the programs.
     pub programs: PathBuf,
     /// Folders with `ACTION.role.wasm`; a later one replaces modules of an earlier one.
     pub modules: Vec<PathBuf>,
@@ -345,7 +345,7 @@ fn install(folder: &Path, options: &StageOptions, ssh_port: u16) -> Result<()> {
     // users other than the caller must be able to start them, whatever folder the checkout is in
     let bin = folder.join("bin");
     std::fs::create_dir(&bin)?;
-    for name in ["portcullis", "portcullis-warden", "portcullis-judge", "portcullis-shell", "portcullis-sftp", "portcullis-forward"] {
+    for name in ["portcullis", "portcullis-warden", "portcullis-judge", "portcullis-shell", "portcullis-confine", "portcullis-sftp", "portcullis-forward"] {
         let from = options.programs.join(name);
         std::fs::copy(&from, bin.join(name)).with_context(|| format!("cannot copy {}", from.display()))?;
     }

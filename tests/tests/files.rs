@@ -1,4 +1,5 @@
 //! Files in and out with the stock clients: `sftp`, `scp`, `scp -O`; what is refused, what is recorded, what a revoke leaves.
+#![expect(clippy::indexing_slicing, reason = "a test")]
 
 use anyhow::{Context as _, Result, ensure};
 use portcullis_tests::client::finish;

@@ -32,6 +32,11 @@ pub(super) fn find(configured: &config::Programs) -> Result<Programs, ProgramErr
     };
     let (warden, judge, shell) = (find("warden", &configured.warden)?, find("judge", &configured.judge)?, find("shell", &configured.shell)?);
     let (sftp, forward) = (find("sftp", &configured.sftp)?, find("forward", &configured.forward)?);
+    // the keeper takes it from beside the shell
+    let helper = shell.with_file_name("portcullis-confine");
+    if !is_program(&helper) {
+        return Err(ProgramError::Missing { key: "shell", path: helper, own });
+    }
     Ok(Programs { own, warden, judge, shell, sftp, forward })
 }
 

@@ -9,6 +9,7 @@ use rustix::process::Pid;
 /// What one call of [`Guard::receive`](super::Guard::receive) found.
 #[derive(Debug)]
 #[must_use]
+#[expect(clippy::large_enum_variant, reason = "an attempt is what is received as a rule, and a box more would cost each exec")]
 pub enum Received {
     /// Nothing waits.
     Nothing,
@@ -24,6 +25,13 @@ pub enum Received {
         denial: Denial,
         /// whether the same process was refused the same within the last second, as in a search along PATH
         repeated: bool,
+    },
+    /// A permit came to nothing: the process that it was for went another way before it became the program.
+    Lapsed {
+        /// the process, on the node
+        pid: u32,
+        /// the journal's number of the decision
+        decision: u64,
     },
     /// An exec of something that is not there, or cannot be executed whatever the policy: answered with the kernel's own error
     /// number. Nothing to record.
@@ -41,6 +49,8 @@ pub struct Attempt {
     pub(super) expected: Expected,
     pub(super) key: AttemptKey,
     pub(super) repeated: bool,
+    /// The decision whose policy trusts it.
+    pub(super) trust: Option<u64>,
 }
 
 /// Tells attempts apart by who wants what: equal for the same process, program and arguments.

@@ -35,6 +35,11 @@ impl Caller {
         Self::by_status(proc, thread)
     }
 
+    /// The parent of its group, if that is visible.
+    pub(super) fn parent(&self) -> Option<Pid> {
+        self.parent
+    }
+
     /// The same on an older kernel.
     fn by_status(proc: &OwnedFd, thread: Pid) -> Result<Self, Errno> {
         // the fields up to Uid are among the first of the file

@@ -47,6 +47,15 @@ pub(super) fn dangerous<'a>(environment: impl Iterator<Item = &'a [u8]>) -> Opti
     })
 }
 
+/// The entries of an environment that an allow-list keeps, all without one.
+pub(super) fn kept<'a>(environment: impl Iterator<Item = &'a [u8]>, names: Option<&[String]>) -> Vec<Vec<u8>> {
+    let is_kept = |entry: &&[u8]| {
+        let name = entry.split(|byte| *byte == b'=').next().unwrap_or(entry);
+        names.is_none_or(|names| names.iter().any(|kept| kept.as_bytes() == name))
+    };
+    environment.filter(is_kept).map(<[u8]>::to_vec).collect()
+}
+
 impl Name {
     fn matches(&self, name: &[u8]) -> bool {
         match self {
@@ -87,6 +96,15 @@ mod tests {
         for entry in fine {
             assert_eq!(check(entry), None, "{entry}");
         }
+    }
+
+    #[test]
+    fn an_allow_list_keeps_whole_names_only() {
+        let entries = ["PATH=/bin", "PATHS=x", "LANG", "=x", "EMPTY="].map(str::as_bytes);
+        let names = ["PATH", "LANG", "EMPTY"].map(str::to_owned);
+        assert_eq!(kept(entries.into_iter(), Some(&names)), [&b"PATH=/bin"[..], b"LANG", b"EMPTY="]);
+        assert!(kept(entries.into_iter(), Some(&[])).is_empty());
+        assert_eq!(kept(entries.into_iter(), None), entries);
     }
 
     #[test]

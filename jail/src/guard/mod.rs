@@ -29,6 +29,7 @@ mod caller;
 mod child_signal;
 mod entry;
 mod environment;
+mod errand;
 pub mod filter;
 mod image;
 mod locate;
@@ -37,18 +38,22 @@ mod reap;
 mod remote;
 mod rules;
 mod shebang;
+mod subtree;
 mod verify;
 
 pub use attempt::{Attempt, AttemptKey, Reaped, Received};
 pub use child_signal::ChildSignal;
+pub use subtree::Unended;
 
 use crate::sys::ptrace;
 use crate::sys::seccomp::{self, Answer, Notification};
 use crate::sys::signal::Watchdog;
 use caller::{Ancestors, Caller};
+use errand::Errand;
 use image::Images;
 use portcullis_model::decision::Committed;
 use portcullis_model::subject::Exec;
+use portcullis_model::verdict::Enforcement;
 use precheck::{Checked, Context};
 use remote::Remote;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -60,7 +65,9 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
+use subtree::Subtree;
 use verify::Expected;
 
 /// Longest that the seizing of a caller may block.
@@ -108,6 +115,12 @@ pub enum GuardError {
     /// The session is being ended.
     #[error("the session is being ended")]
     Ending,
+    /// The confinement is one that this node cannot enforce.
+    #[error("the confinement cannot be enforced here")]
+    Unenforceable,
+    /// The program's orders could not be written down.
+    #[error("the orders for a confined program could not be written down")]
+    Orders(#[source] io::Error),
     /// Another exec of the same process is under way.
     #[error("another exec of the same process is under way")]
     Busy,
@@ -135,6 +148,11 @@ pub struct Guard {
     commits: HashMap<Pid, Commit>,
     /// Received, but another exec of the same process comes first.
     deferred: Vec<Deferred>,
+    /// Processes on their way to programs that are confined.
+    errands: HashMap<Pid, Errand>,
+    /// Programs whose descendants are known: trusted, or to be ended together.
+    subtrees: Vec<Subtree>,
+    enforcement: Enforcement,
     /// Seized when the caller was already gone and its number perhaps another's; let go when they stop.
     strays: HashSet<Pid>,
     refusals: VecDeque<(AttemptKey, Instant)>,
@@ -159,9 +177,19 @@ struct Deferred {
 #[derive(Debug)]
 struct Commit {
     group: Pid,
-    exec: Exec,
-    expected: Expected,
     decision: u64,
+    what: What,
+}
+
+/// What was let go on.
+#[derive(Debug)]
+enum What {
+    /// An exec as it was asked for; and, when it is a confined one, what it was allowed as.
+    Program(Box<(Exec, Expected)>, Option<Box<Errand>>),
+    /// The exec of the helper, on an errand.
+    Helper(Box<(Exec, Expected)>),
+    /// Nothing: it was refused, and is to be made one of the helper.
+    Redirection,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,6 +227,9 @@ impl Guard {
             waiting: HashMap::new(),
             commits: HashMap::new(),
             deferred: Vec::new(),
+            errands: HashMap::new(),
+            subtrees: Vec::new(),
+            enforcement: errand::enforcement(),
             strays: HashSet::new(),
             refusals: VecDeque::new(),
             hasher: RandomState::new(),
@@ -244,41 +275,65 @@ impl Guard {
         self.remember(attempt.key);
     }
 
-    /// Lets an attempt go on, as permitted. What comes of it is told by [`reap`](Self::reap).
+    /// Lets an attempt go on, as permitted: as it is, or by way of the helper when the permit confines it. What comes of it is
+    /// told by [`reap`](Self::reap).
     ///
     /// # Errors
     /// Any; the exec does not happen then and the decision has lapsed.
     pub fn proceed(&mut self, attempt: Attempt, permit: Committed) -> Result<(), GuardError> {
+        if !attempt.is_subject(permit.subject()) {
+            self.refuse_with(&attempt, libc::EPERM);
+            return Err(GuardError::OtherSubject);
+        }
+        let (thread, group, decision) = (attempt.thread, attempt.group, permit.seq());
+        let (what, then) = if permit.confinement().is_empty() {
+            (What::Program(Box::new((attempt.exec, attempt.expected)), None), Answer::Continue)
+        } else {
+            match Errand::new(group, attempt.exec, attempt.expected, permit, self.enforcement) {
+                Ok(errand) => self.errands.insert(group, errand),
+                Err(error) => {
+                    self.refuse_waiting(attempt.notification, libc::EPERM);
+                    return Err(error);
+                }
+            };
+            (What::Redirection, Answer::Errno(libc::EAGAIN))
+        };
+        let committed = self.commit(attempt.notification, thread, Commit { group, decision, what }, then);
+        if committed.is_err() {
+            self.errands.remove(&group);
+        }
+        committed
+    }
+
+    /// Seizes a thread that waits and answers its call, so that it stops before it next runs code of its own.
+    fn commit(&mut self, notification: u64, thread: Pid, commit: Commit, then: Answer) -> Result<(), GuardError> {
         let refusal = if self.state == State::Ending {
             Some(GuardError::Ending)
-        } else if !attempt.is_subject(permit.subject()) {
-            Some(GuardError::OtherSubject)
-        } else if self.commits.values().any(|commit| commit.group == attempt.group) {
+        } else if self.commits.values().any(|other| other.group == commit.group) {
             Some(GuardError::Busy)
-        } else if !seccomp::is_valid(self.listener(), attempt.notification) {
+        } else if !seccomp::is_valid(self.listener(), notification) {
             Some(GuardError::Gone)
         } else {
             // not before this moment: a tracee that waits does not die of ^C
-            self.watchdog.guarding(SEIZE_LIMIT, || ptrace::seize(attempt.thread)).err().map(GuardError::Seize)
+            self.watchdog.guarding(SEIZE_LIMIT, || ptrace::seize(thread)).err().map(GuardError::Seize)
         };
         if let Some(refusal) = refusal {
-            self.refuse_with(&attempt, libc::EPERM);
+            self.refuse_waiting(notification, libc::EPERM);
             return Err(refusal);
         }
-        if !seccomp::is_valid(self.listener(), attempt.notification) {
+        if !seccomp::is_valid(self.listener(), notification) {
             // it died just now, and what was seized may be another with its number
-            self.strays.insert(attempt.thread);
-            let _ = ptrace::interrupt(attempt.thread);
-            self.refuse_with(&attempt, libc::EPERM);
+            self.strays.insert(thread);
+            let _ = ptrace::interrupt(thread);
+            self.refuse_waiting(notification, libc::EPERM);
             return Err(GuardError::Gone);
         }
         // from here on the thread is a tracee, and is known as one until reap has seen it stop or end
-        let Attempt { notification, thread, group, exec, expected, .. } = attempt;
         self.waiting.remove(&notification);
-        self.commits.insert(thread, Commit { group, exec, expected, decision: permit.seq() });
+        self.commits.insert(thread, commit);
         // it stops before it runs code of its own, whether the exec succeeds or not; if this fails it is dead already
         let answer = match ptrace::interrupt(thread) {
-            Ok(()) => Answer::Continue,
+            Ok(()) => then,
             Err(_) => Answer::Errno(libc::EPERM),
         };
         self.answer(notification, answer);
@@ -339,9 +394,11 @@ impl Guard {
             self.deferred.push(Deferred { group: caller.group, notification });
             return None;
         }
-        let Self { memory, images, ancestors, scope, own, .. } = self;
-        let mut context = Context { proc: &scope.host_proc, own, init: scope.init, terminal: scope.terminal, memory, ancestors, images };
-        let checked = precheck::check(&mut context, &caller, &notification);
+        if let ControlFlow::Break(received) = self.run_errand(&caller, &notification) {
+            return received;
+        }
+        let checked = self.check(&caller, &notification);
+        let trust = self.trust_in(&caller);
         // only now is it certain that all of it was about this caller
         if !seccomp::is_valid(self.listener(), notification.id) {
             return None;
@@ -352,6 +409,7 @@ impl Guard {
                 self.answer(notification.id, Answer::Errno(errno));
                 return Some(Received::Missing);
             }
+            Checked::Judge(exec, _) if errand::is_helper(&exec) => (exec, rules::helper()),
             Checked::Judge(exec, expected) => {
                 // the strings are held twice: as facts and as what is expected
                 let bytes = 2 * expected.strings.len();
@@ -360,7 +418,7 @@ impl Guard {
                     let key = self.key(pid, &exec);
                     let repeated = self.is_repetition(key);
                     let Caller { thread, group, .. } = caller;
-                    return Some(Received::Attempt(Attempt { notification: notification.id, thread, group, exec, expected, key, repeated }));
+                    return Some(Received::Attempt(Attempt { notification: notification.id, thread, group, exec, expected, key, repeated, trust }));
                 }
                 (exec, rules::overload())
             }
@@ -379,10 +437,20 @@ impl Guard {
             || self.waiting.iter().any(|(id, waiting)| waiting.group == group && seccomp::is_valid(self.listener(), *id))
     }
 
+    fn check(&mut self, caller: &Caller, notification: &Notification) -> Checked {
+        let Self { memory, images, ancestors, scope, own, .. } = self;
+        let mut context = Context { proc: &scope.host_proc, own, init: scope.init, terminal: scope.terminal, memory, ancestors, images };
+        precheck::check(&mut context, caller, notification)
+    }
+
     fn refuse_with(&mut self, attempt: &Attempt, errno: i32) {
+        self.refuse_waiting(attempt.notification, errno);
+    }
+
+    fn refuse_waiting(&mut self, notification: u64, errno: i32) {
         // when it is not there, the session is being ended and it was answered
-        if self.waiting.remove(&attempt.notification).is_some() {
-            self.answer(attempt.notification, Answer::Errno(errno));
+        if self.waiting.remove(&notification).is_some() {
+            self.answer(notification, Answer::Errno(errno));
         }
     }
 

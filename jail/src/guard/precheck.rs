@@ -9,7 +9,7 @@ use super::locate::{Located, Locator, Mutable, Start, names_descriptor};
 use super::remote::{Remote, Unread};
 use super::rules;
 use super::shebang::{DEPTH_MAX, Interpreter};
-use super::verify::Expected;
+use super::verify::{Expected, Given};
 use crate::sys::seccomp::Notification;
 use portcullis_model::bytes::printable;
 use portcullis_model::subject::{ARGV_BYTES_MAX, ARGV_MAX, ENV_BYTES_MAX, Exec};
@@ -114,7 +114,10 @@ fn fill(context: &mut Context<'_>, caller: &Caller, notification: &Notification,
     call.environment(context.memory, &mut variables).map_err(|error| over(error, &limit))?;
 
     let locator = Locator { proc: context.proc, own: context.own, thread: caller.thread };
+    let given = exec.argv.len();
     let image = resolve(locator, context.images, &call, &name, exec)?;
+    // a script is run by a name of the caller's own, which leads to it from anywhere
+    let given = Given { argc: given, script: Some(name).filter(|_| !exec.scripts.is_empty()) };
     if let Some((name, reader)) = environment::dangerous(variables.iter()) {
         return Err(Stop::Rule(rules::environment(name, reader)));
     }
@@ -124,7 +127,7 @@ fn fill(context: &mut Context<'_>, caller: &Caller, notification: &Notification,
         strings.push(0);
     }
     strings.extend_from_slice(&variables.bytes);
-    Ok(Expected { image: image.identity, strings, argc: exec.argv.len(), envc: variables.count })
+    Ok(Expected { image: image.identity, strings, argc: exec.argv.len(), envc: variables.count, given })
 }
 
 /// Finds the image, through the scripts that lead to it, and leaves the facts in `exec`.

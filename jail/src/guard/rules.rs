@@ -68,6 +68,16 @@ pub(super) fn environment(name: &[u8], reader: &str) -> Denial {
     denial("environment", format!("the environment variable {} makes {reader} run other code than the program's own", printable(name)), &hint)
 }
 
+/// The helper, run by somebody.
+pub(super) fn helper() -> Denial {
+    denial("helper", "this program is run by Portcullis itself, for a command that a policy confines".to_owned(), "")
+}
+
+/// A process on its way to a confined program wants to run another one.
+pub(super) fn another(path: &[u8]) -> Denial {
+    denial("confined", format!("{} is not what was allowed, or not any more", printable(path)), "")
+}
+
 /// Too much waits already.
 pub(super) fn overload() -> Denial {
     denial("exec-overload", "too many execs wait for a decision".to_owned(), "")

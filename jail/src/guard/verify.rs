@@ -27,6 +27,17 @@ pub(super) struct Expected {
     pub(super) argc: usize,
     /// How many of them are the environment.
     pub(super) envc: usize,
+    /// How many arguments the caller gave, and the name of the script when it is one: what its exec has to be made of again.
+    pub(super) given: Given,
+}
+
+/// How an exec was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Given {
+    /// How many arguments.
+    pub(super) argc: usize,
+    /// The name of the outermost script; none for a program.
+    pub(super) script: Option<Vec<u8>>,
 }
 
 /// Why a process may not go on.

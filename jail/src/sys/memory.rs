@@ -1,5 +1,5 @@
-//! Reading another process's memory (process_vm_readv(2)).
-#![expect(unsafe_code, reason = "process_vm_readv(2) has no safe wrapper")]
+//! Another process's memory (process_vm_readv(2), process_vm_writev(2)).
+#![expect(unsafe_code, reason = "process_vm_readv(2) and process_vm_writev(2) have no safe wrapper")]
 
 use rustix::process::Pid;
 use std::io;
@@ -38,6 +38,19 @@ pub(crate) fn read_pieces(process: Pid, pieces: &[Piece], into: &mut [u8]) -> io
         libc::process_vm_readv(process.as_raw_pid(), &raw const local, 1, remote.as_ptr(), remote.len() as libc::c_ulong, 0)
     };
     usize::try_from(read).map_err(|_| io::Error::last_os_error())
+}
+
+/// Writes `bytes` at `address` of another process, where it may write itself; all of them or it is an error.
+pub(crate) fn write_piece(process: Pid, address: u64, bytes: &[u8]) -> io::Result<()> {
+    let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let remote = iovec(Piece { address, len: bytes.len() });
+    // SAFETY: `local` describes `bytes`, which the call only reads; the remote address is only meant for the other process
+    let written = unsafe { libc::process_vm_writev(process.as_raw_pid(), &raw const local, 1, &raw const remote, 1, 0) };
+    match usize::try_from(written) {
+        Ok(written) if written == bytes.len() => Ok(()),
+        Ok(_) => Err(io::ErrorKind::WriteZero.into()),
+        Err(_) => Err(io::Error::last_os_error()),
+    }
 }
 
 fn iovec(piece: Piece) -> libc::iovec {

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "clone3(2), fork(2), execve(2), close_range(2) and sigaction(2) have no safe wrapper")]
 
 use rustix::process::Pid;
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -107,6 +107,49 @@ impl Image {
         unsafe { libc::execve(self.path.as_ptr(), self.argv.as_ptr(), self.environment.as_ptr()) };
         io::Error::last_os_error()
     }
+}
+
+/// Words that an execve carries in the registers that it does not use, for a filter of system calls to see.
+pub(crate) type Marks = [u64; 3];
+
+/// Marks that nobody can guess.
+pub(crate) fn random_marks() -> io::Result<Marks> {
+    let mut marks = Marks::default();
+    let length = size_of_val(&marks);
+    // SAFETY: the kernel writes at most `length` bytes into `marks`, for which any bytes are values
+    let filled = unsafe { libc::getrandom(marks.as_mut_ptr().cast(), length, 0) };
+    if usize::try_from(filled) == Ok(length) { Ok(marks) } else { Err(io::Error::last_os_error()) }
+}
+
+impl Image {
+    /// As [`run`](Self::run), with `marks`.
+    pub(crate) fn run_marked(&self, marks: Marks) -> io::Error {
+        let [first, second, third] = marks;
+        // SAFETY: as in `run`; the kernel does not look at the other registers
+        unsafe { libc::syscall(libc::SYS_execve, self.path.as_ptr(), self.argv.as_ptr(), self.environment.as_ptr(), first, second, third) };
+        io::Error::last_os_error()
+    }
+}
+
+/// Asks the exec guard: an execve of a name that is no file, which the guard answers and nobody executes. Returns its answer.
+pub(crate) fn ask_guard(question: &CStr) -> io::Result<i64> {
+    let none: *const *const c_char = ptr::null();
+    // SAFETY: the name is a terminated string, and a null list is an empty one
+    let answer = unsafe { libc::syscall(libc::SYS_execve, question.as_ptr(), none, none) };
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+}
+
+/// Looks at a descriptor of the process by its number, which need not be open.
+pub(crate) fn looking_at<T>(number: RawFd, look: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+    // SAFETY: it is only looked at, within the call; a number that is not open is an error for whoever looks
+    look(unsafe { BorrowedFd::borrow_raw(number) })
+}
+
+/// Owns a descriptor that the guard has put into this process under this number.
+pub(crate) fn given(number: i64) -> io::Result<OwnedFd> {
+    let number = RawFd::try_from(number).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just made this descriptor for us, nobody else has it
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// What happens to descriptors that are not kept.

@@ -1,8 +1,10 @@
 //! The few ptrace(2) requests that the exec guard makes, and the wait that belongs to them. The tracer is the calling thread.
 #![expect(unsafe_code, reason = "ptrace(2) has no safe wrapper")]
 
+use super::memory::write_piece;
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
+use std::ffi::CStr;
 use std::io;
 use std::ptr;
 
@@ -41,12 +43,42 @@ pub(crate) fn former_thread(process: Pid) -> io::Result<Option<Pid>> {
 
 /// The stack pointer of a stopped 64-bit thread. At [`EVENT_EXEC`] it points to the argument count, as the new image finds it.
 pub(crate) fn stack_pointer(process: Pid) -> io::Result<u64> {
+    Ok(registers(process)?.rsp)
+}
+
+fn registers(thread: Pid) -> io::Result<libc::user_regs_struct> {
     // SAFETY: user_regs_struct is plain integers, for which zero is a value
     let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
     let null = ptr::null_mut::<libc::c_void>();
     // SAFETY: PTRACE_GETREGS writes one user_regs_struct, for which there is room
-    done(unsafe { libc::ptrace(libc::PTRACE_GETREGS, process.as_raw_pid(), null, &raw mut registers) })?;
-    Ok(registers.rsp)
+    done(unsafe { libc::ptrace(libc::PTRACE_GETREGS, thread.as_raw_pid(), null, &raw mut registers) })?;
+    Ok(registers)
+}
+
+/// Has a thread that stopped behind a refused system call execute `path` next, with `name` as its only argument and without an
+/// environment. The strings go below its stack, where nobody keeps anything; whether another thread changes them before the kernel
+/// reads them is seen when the image is loaded.
+pub(crate) fn exec_instead(thread: Pid, path: &CStr, name: &CStr) -> io::Result<()> {
+    /// What a function may use below its stack pointer (System V ABI, AMD64).
+    const RED_ZONE: u64 = 128;
+    /// Length of the `syscall` instruction, which the thread stopped behind.
+    const SYSCALL_LEN: u64 = 2;
+    let mut registers = registers(thread)?;
+    let (path, name) = (path.to_bytes_with_nul(), name.to_bytes_with_nul());
+    let pointers = 2 * size_of::<u64>();
+    let len = (pointers + path.len() + name.len()) as u64;
+    let base = registers.rsp.checked_sub(RED_ZONE + len).ok_or(io::ErrorKind::InvalidInput)? & !0xf;
+    let (path_at, name_at) = (base + pointers as u64, base + (pointers + path.len()) as u64);
+    let bytes = [name_at.to_ne_bytes().as_slice(), &[0; size_of::<u64>()], path, name].concat();
+    write_piece(thread, base, &bytes)?;
+    registers.rax = libc::SYS_execve.cast_unsigned();
+    // no system call, so nothing that the kernel would restart by itself
+    registers.orig_rax = u64::MAX;
+    registers.rip = registers.rip.wrapping_sub(SYSCALL_LEN);
+    (registers.rdi, registers.rsi, registers.rdx) = (path_at, base, 0);
+    let null = ptr::null_mut::<libc::c_void>();
+    // SAFETY: PTRACE_SETREGS reads one user_regs_struct, which this is
+    done(unsafe { libc::ptrace(libc::PTRACE_SETREGS, thread.as_raw_pid(), null, &raw const registers) })
 }
 
 /// What waitpid told about one process or thread.

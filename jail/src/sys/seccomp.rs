@@ -96,6 +96,29 @@ pub(crate) fn send(listener: BorrowedFd<'_>, id: u64, answer: Answer) -> io::Res
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// `struct seccomp_notif_addfd` (include/uapi/linux/seccomp.h).
+#[repr(C)]
+struct AddFd {
+    id: u64,
+    flags: u32,
+    srcfd: u32,
+    newfd: u32,
+    newfd_flags: u32,
+}
+
+/// `SECCOMP_IOCTL_NOTIF_ADDFD`: `_IOW('!', 3, struct seccomp_notif_addfd)`.
+const ADDFD: libc::Ioctl = 0x4000_2103 | (size_of::<AddFd>() as libc::Ioctl) << 16;
+/// `SECCOMP_ADDFD_FLAG_SEND` (Linux 5.14): the number is the answer.
+const ADDFD_SEND: u32 = 2;
+
+/// Answers a notification with a descriptor: its caller has a copy, closed on exec, and the call returns its number.
+pub(crate) fn give(listener: BorrowedFd<'_>, id: u64, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    let gift = AddFd { id, flags: ADDFD_SEND, srcfd: descriptor.as_raw_fd().cast_unsigned(), newfd: 0, newfd_flags: libc::O_CLOEXEC.cast_unsigned() };
+    // SAFETY: the kernel reads a seccomp_notif_addfd, which this is
+    let result = unsafe { libc::ioctl(listener.as_raw_fd(), ADDFD, &raw const gift) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Whether the caller still waits, so that what was read of its memory and of /proc was really its own.
 pub(crate) fn is_valid(listener: BorrowedFd<'_>, id: u64) -> bool {
     // SAFETY: the kernel reads one u64

@@ -8,7 +8,7 @@ use portcullis_model::id::PolicyDigest;
 use portcullis_model::session::ExitStatus;
 use portcullis_model::subject::{Exec, Subject};
 use portcullis_model::time::UnixMs;
-use portcullis_model::verdict::{Confinement, Denial, Verdict};
+use portcullis_model::verdict::{Confinement, Denial, Enforcement, Verdict};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind_recursive, mount_change};
@@ -278,6 +278,7 @@ impl Keeper {
             match guard.receive().unwrap() {
                 Received::Nothing => return,
                 Received::Missing => {}
+                Received::Lapsed { .. } => self.seen.push(Seen::Lapsed),
                 Received::Refused { exec, denial, repeated, .. } => self.seen.push(Seen::Refused(*exec, denial, repeated)),
                 Received::Attempt(attempt) => {
                     let exec = attempt.exec().clone();
@@ -318,7 +319,7 @@ impl Journal for Paper {
 /// A permit as the keeper gets one.
 pub(crate) fn permit(subject: Subject, paper: &mut Paper) -> Committed {
     let heard = Heard::Verdict { digest: PolicyDigest([7; 32]), verdict: Verdict::Allow(Confinement::default()) };
-    let Decision::Allow(permit) = decide(subject, heard, Standing { now: UnixMs(1), end: UnixMs(2), ending: false }) else { panic!("allowed") };
+    let Decision::Allow(permit) = decide(subject, heard, Standing { now: UnixMs(1), end: UnixMs(2), ending: false, enforcement: Enforcement::Nothing }) else { panic!("allowed") };
     permit.commit(UnixMs(1), 1, paper).unwrap()
 }
 

@@ -11,7 +11,7 @@ use portcullis_model::decision::{Decision, Heard, Journal, Standing, decide};
 use portcullis_model::event::Event;
 use portcullis_model::id::{GrantId, PolicyDigest, RequestId, SessionId};
 use portcullis_model::session::{ExitStatus, PtyRequest, SessionFacts, WindowSize};
-use portcullis_model::subject::Subject;
+use portcullis_model::subject::{Exec, Subject};
 use portcullis_model::time::UnixMs;
 use portcullis_model::verdict::{Confinement, Verdict};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -59,6 +59,8 @@ pub(crate) struct Session {
     /// What is typed, each once what comes before it was said.
     pub(crate) typed: Vec<(&'static str, &'static [u8])>,
     pub(crate) until: Until,
+    /// What execs are held to.
+    pub(crate) policy: fn(&Exec) -> Confinement,
 }
 
 /// A keeper that runs.
@@ -114,13 +116,18 @@ impl Session {
     /// A script without a terminal, under the largest profile.
     pub(crate) fn new(script: impl Into<String>) -> Self {
         let profile = built_in(Action::InfraFull, Role::Generic).unwrap();
-        Self { profile, script: script.into(), terminal: false, folders: None, typed: Vec::new(), until: Until::Exit }
+        Self { profile, script: script.into(), terminal: false, folders: None, typed: Vec::new(), until: Until::Exit, policy: |_| Confinement::default() }
     }
 
     /// An interactive bash on a terminal.
     pub(crate) fn interactive(typed: &[(&'static str, &'static [u8])]) -> Self {
         let script = "export PS1='> ' HISTFILE=; exec /usr/bin/bash --norc --noprofile --noediting -i < /dev/tty > /dev/tty 2>&1\n";
         Self { terminal: true, typed: typed.to_vec(), ..Self::new(script) }
+    }
+
+    #[allow(dead_code, reason = "the tests of one file use it")]
+    pub(crate) fn held(self, policy: fn(&Exec) -> Confinement) -> Self {
+        Self { policy, ..self }
     }
 
     pub(crate) fn until(self, until: Until) -> Self {
@@ -191,8 +198,12 @@ impl Session {
         writeln!(facts, "init {} {cgroup}", jail.init.as_raw_pid()).unwrap();
         rustix::io::write(jail.shell.as_ref().unwrap(), self.script.as_bytes()).unwrap();
         rustix::net::shutdown(jail.shell.as_ref().unwrap(), rustix::net::Shutdown::Write).unwrap();
-        let mut turning = Turning { guard, children, output, said: Vec::new(), status: None, gone: false };
+        let mut turning = Turning { guard, children, output, said: Vec::new(), status: None, gone: false, policy: self.policy, unasked: 0, written: 0 };
         self.turn(&mut jail, &mut turning);
+        if turning.unasked > 0 {
+            let unasked = turning.unasked;
+            turning.tell(&format!("UNASKED {unasked}"));
+        }
         let report = kill(&jail, &mut turning, DEADLINE);
         turning.read(jail.terminal.as_ref());
         let status = match turning.status {
@@ -211,6 +222,7 @@ impl Session {
         while turning.status.is_none() && !turning.gone && Instant::now() < end {
             turning.execs();
             turning.reap();
+            turning.guard.end_overdue(Instant::now()).unwrap();
             turning.read(jail.terminal.as_ref());
             if let Ok(Some(FromInit::ShellExited(status))) = jail.control.receive() {
                 turning.status = Some(status);
@@ -269,6 +281,7 @@ impl Session {
             facts,
             profile: self.profile.clone(),
             shell: "/usr/bin/dash".into(),
+            helper: Some(env!("CARGO_BIN_EXE_portcullis-confine").into()),
             engine: "/usr/bin/bash",
             privilege,
             terminal: self.terminal.then(|| PtyRequest { term: "vt100".to_owned(), size, modes: vec![] }),
@@ -285,6 +298,10 @@ struct Turning {
     said: Vec<u8>,
     status: Option<ExitStatus>,
     gone: bool,
+    policy: fn(&Exec) -> Confinement,
+    /// Execs that nobody was asked about.
+    unasked: u32,
+    written: u64,
 }
 
 impl Turning {
@@ -292,17 +309,33 @@ impl Turning {
         while let Ok(received) = self.guard.receive() {
             match received {
                 Received::Nothing => return,
-                Received::Missing | Received::Refused { .. } => {}
+                Received::Missing => {}
+                Received::Refused { denial, .. } => self.tell(&format!("REFUSED {}", denial.rule)),
+                Received::Lapsed { .. } => self.tell("LAPSED"),
                 Received::Attempt(attempt) => {
-                    let heard = Heard::Verdict { digest: PolicyDigest([7; 32]), verdict: Verdict::Allow(Confinement::default()) };
-                    let standing = Standing { now: UnixMs(1), end: UnixMs(2), ending: false };
-                    let Decision::Allow(permit) = decide(Subject::Exec(attempt.exec().clone()), heard, standing) else { panic!("allowed") };
-                    let permit = permit.commit(UnixMs(1), attempt.pid(), &mut Nowhere).unwrap();
-                    // a caller that is gone meanwhile is no failure
-                    let _ = self.guard.proceed(attempt, permit);
+                    let standing = Standing { now: UnixMs(1), end: UnixMs(2), ending: false, enforcement: self.guard.enforcement() };
+                    let by_trust = self.guard.by_trust(&attempt, standing);
+                    self.unasked += u32::from(by_trust.is_some());
+                    let decision = by_trust.unwrap_or_else(|| {
+                        let heard = Heard::Verdict { digest: PolicyDigest([7; 32]), verdict: Verdict::Allow((self.policy)(attempt.exec())) };
+                        decide(Subject::Exec(attempt.exec().clone()), heard, standing)
+                    });
+                    match decision {
+                        Decision::Allow(permit) => {
+                            let permit = permit.commit(UnixMs(1), attempt.pid(), &mut Counted(&mut self.written)).unwrap();
+                            // a caller that is gone meanwhile is no failure
+                            let _ = self.guard.proceed(attempt, permit);
+                        }
+                        Decision::Deny(_) | Decision::Ask(_) => self.guard.refuse(attempt),
+                    }
                 }
             }
         }
+    }
+
+    /// Passes a word of the keeper's own to the test.
+    fn tell(&mut self, word: &str) {
+        let _ = writeln!(self.output, "KEEPER {word}");
     }
 
     /// Takes what was said, and passes it to the test.
@@ -330,11 +363,12 @@ impl Reap for Turning {
     }
 }
 
-struct Nowhere;
-impl Journal for Nowhere {
+struct Counted<'a>(&'a mut u64);
+impl Journal for Counted<'_> {
     type Error = std::convert::Infallible;
     fn append(&mut self, _: &Event) -> Result<u64, Self::Error> {
-        Ok(0)
+        *self.0 += 1;
+        Ok(*self.0)
     }
 }
 

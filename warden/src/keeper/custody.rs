@@ -17,6 +17,8 @@ use std::path::PathBuf;
 
 /// Canonical path of the shell in the jail.
 pub(crate) const SHELL: &str = "/run/portcullis/shell";
+/// The program beside the shell's by which a process is held to more than its jail.
+const HELPER: &str = "portcullis-confine";
 /// Canonical path of the shell's engine in the jail.
 pub(crate) const ENGINE: &str = "/usr/bin/bash";
 
@@ -209,6 +211,7 @@ fn spec(charge: &Charge) -> Result<JailSpec, Fault> {
     Ok(JailSpec {
         facts,
         profile,
+        helper: Some(charge.place.shell.with_file_name(HELPER)),
         shell: charge.place.shell.clone(),
         engine: ENGINE,
         privilege,

@@ -3,7 +3,7 @@
 use crate::chain::with_sources;
 use super::evidence::Unrecorded;
 use super::shell::Broken;
-use portcullis_jail::guard::GuardError;
+use portcullis_jail::guard::{GuardError, Unended};
 use portcullis_model::receipt::EndCause;
 use portcullis_model::session::ExitStatus;
 use std::io;
@@ -21,6 +21,9 @@ pub(crate) enum Fault {
     /// The guard cannot guard.
     #[error("guard failed")]
     Guard(#[from] GuardError),
+    /// A program cannot be ended at its time limit.
+    #[error(transparent)]
+    Unended(#[from] Unended),
     /// The shell's socket carries what it cannot.
     #[error(transparent)]
     ShellSocket(#[from] Broken),

@@ -118,6 +118,7 @@ impl Judging {
                 Received::Nothing => break,
                 Received::Missing => {}
                 Received::Attempt(attempt) => self.exec(attempt, parties)?,
+                Received::Lapsed { pid, decision } => parties.evidence.note(EventKind::Lapsed { pid, decision })?,
                 Received::Refused { repeated: true, .. } => {}
                 Received::Refused { pid, exec, denial, repeated: false } => {
                     let exec = Exec { line: parties.shell.running().map(<[u8]>::to_vec), ..*exec };
@@ -135,7 +136,14 @@ impl Judging {
             self.shell.get_or_insert(attempt.pid());
             return proceed(attempt, permit, parties);
         }
+        if let Some(decision) = parties.guard.by_trust(&attempt, self.standing(parties)) {
+            return self.follow(decision, Waiting::Exec(Box::new(attempt)), parties);
+        }
         self.ask(Waiting::Exec(Box::new(attempt)), subject, parties)
+    }
+
+    fn standing(&self, parties: &Parties<'_>) -> Standing {
+        Standing { now: clock::now(), end: self.end, ending: false, enforcement: parties.guard.enforcement() }
     }
 
     /// Does what the shell asks for.
@@ -242,8 +250,13 @@ impl Judging {
     }
 
     fn settle(&mut self, waiting: Waiting, subject: Subject, heard: Heard, parties: &mut Parties<'_>) -> Result<(), Fault> {
-        let standing = Standing { now: clock::now(), end: self.end, ending: false };
-        let refusal = match (decide(subject, heard, standing), waiting) {
+        let standing = self.standing(parties);
+        self.follow(decide(subject, heard, standing), waiting, parties)
+    }
+
+    /// Does what was decided.
+    fn follow(&mut self, decision: Decision, waiting: Waiting, parties: &mut Parties<'_>) -> Result<(), Fault> {
+        let refusal = match (decision, waiting) {
             (Decision::Allow(permit), Waiting::Exec(attempt)) => return proceed(*attempt, permit, parties),
             (Decision::Allow(permit), Waiting::Line(id)) => return accept(id, permit, parties),
             (Decision::Allow(permit), Waiting::Request(id)) => return services::accept_request(id, permit, parties),
@@ -290,7 +303,7 @@ fn proceed(attempt: Attempt, permit: Permit, parties: &mut Parties<'_>) -> Resul
     match parties.guard.proceed(attempt, committed) {
         Ok(()) => Ok(()),
         // its caller died, or cannot be traced: the guard has refused it, and that is all that came of the decision
-        Err(GuardError::Gone | GuardError::Busy | GuardError::Ending | GuardError::Seize(_)) => {
+        Err(GuardError::Gone | GuardError::Busy | GuardError::Ending | GuardError::Seize(_) | GuardError::Unenforceable | GuardError::Orders(_)) => {
             Ok(parties.evidence.note(EventKind::Lapsed { pid, decision })?)
         }
         Err(error @ (GuardError::Proc | GuardError::Timer(_) | GuardError::Listener(_) | GuardError::OtherSubject)) => Err(error.into()),

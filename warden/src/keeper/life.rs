@@ -184,7 +184,8 @@ impl Session {
         }
         interests.sources.into_iter().for_each(|fd| waiting.read(Source::Output, fd));
         interests.sink.into_iter().for_each(|fd| waiting.write(Source::Sink, fd));
-        let deadline = self.judging.next_tick().into_iter().chain([self.timers.next_look(self.relay.last_input())]).min();
+        let ends = self.judging.next_tick().into_iter().chain(self.custody.guard.next_end());
+        let deadline = ends.chain([self.timers.next_look(self.relay.last_input())]).min();
         // of all that is waited for only the judge's connection can be another of the same number
         waiting.until_in(&mut self.standing, self.judging.judge().connection(), deadline.unwrap_or_else(Instant::now))
     }
@@ -223,6 +224,7 @@ impl Session {
             }
         }
         self.judging.tick(Instant::now(), &mut parties)?;
+        parties.guard.end_overdue(Instant::now())?;
         // an exec that was put off comes after another has been answered, which no descriptor tells
         if ready.has(Source::Guard) || parties.guard.has_deferred() {
             self.judging.execs(&mut parties)?;

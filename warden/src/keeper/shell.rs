@@ -149,7 +149,7 @@ pub(crate) fn unaskable(line: &Line) -> Option<String> {
 /// A refusal as the operator sees it: by whom, and why.
 pub(crate) fn notice(refusal: &Refusal, module: Option<&ModuleInfo>) -> Notice {
     let by = match refusal.authority() {
-        Authority::Portcullis => "portcullis".to_owned(),
+        Authority::Portcullis | Authority::Trust(_) => "portcullis".to_owned(),
         Authority::Policy(digest) => match module.filter(|module| module.digest == *digest) {
             Some(module) => format!("{}@{}", module.name, digest.short()),
             None => format!("policy@{}", digest.short()),

@@ -43,7 +43,7 @@ pub(crate) fn charge(evidence: &Path) -> Charge {
         environment: vec![],
         idle_timeout_s: 0,
         layers: vec![],
-        place: Place { near: vec![], evidence: evidence.to_owned(), evidence_gid: None, judge: "/judge".into(), shell: "/shell".into(), notices: vec![] },
+        place: Place { near: Default::default(), evidence: evidence.to_owned(), evidence_gid: None, judge: "/judge".into(), shell: "/shell".into(), notices: vec![] },
     }
 }
 
