@@ -8,6 +8,7 @@ mod guard;
 mod health;
 mod policies;
 mod problem;
+mod questions;
 mod requests;
 pub mod routes;
 mod sessions;

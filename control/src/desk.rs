@@ -5,6 +5,7 @@ mod clock;
 mod grants;
 mod nodes;
 mod policies;
+mod questions;
 mod requests;
 mod sessions;
 mod view;

@@ -6,6 +6,7 @@
 
 mod grants;
 mod policies;
+mod questions;
 mod requests;
 mod row;
 mod sessions;
@@ -14,6 +15,7 @@ mod tokens;
 pub use grants::{Orders, StoredGrant, StoredRevocation};
 pub use policies::{Assignment, Content, Description, PolicyEvent, PolicyEventKind, PolicyFilter, Seat, StoredTrial};
 pub(crate) use policies::NewEvent;
+pub use questions::{QuestionFilter, StoredAnswer, StoredQuestion, Taken};
 pub use requests::{HistoryRow, RequestFilter, StoredRequest};
 pub use row::Cursor;
 pub use sessions::{EndOrder, SessionFilter, StoredSession};

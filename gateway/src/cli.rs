@@ -10,6 +10,7 @@ mod host_key;
 mod outcome;
 mod play;
 mod policy;
+mod question;
 mod request;
 mod screen;
 mod session;

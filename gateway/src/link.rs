@@ -74,6 +74,9 @@ pub async fn keep(controller: Controller, events: mpsc::Sender<Event>, outbox: O
         if let Err(error) = ended {
             tracing::warn!(error = %crate::chain(&error), "no link to the controller");
         }
+        if events.send(Event::Unlinked).await.is_err() {
+            return;
+        }
         // a link that held for a while was not the fault of dialling too often
         pause = if started.elapsed() > PAUSE_MAX { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
         tokio::select! {

@@ -4,6 +4,7 @@
 //! says, what became of a question to the warden, and the clock. Policy comes down, reports go up, and neither waits for
 //! the other: questions to the warden run in tasks of their own, reports lie in the [`Outbox`] until they are sent.
 
+mod asks;
 mod outbox;
 mod policies;
 
@@ -11,6 +12,7 @@ pub use outbox::Outbox;
 
 use crate::access::Access;
 use crate::session::warden::{self, Warden};
+use asks::Asks;
 use policies::Policies;
 use ed25519_dalek::VerifyingKey;
 use portcullis_model::action::Role;
@@ -40,6 +42,8 @@ pub enum Event {
     Controller(Box<ToNode>),
     /// A connection to the controller is up: it wants to be greeted.
     Greet(oneshot::Sender<FromNode>),
+    /// There is no connection to the controller any more.
+    Unlinked,
     /// The warden was asked to keep a grant.
     Installed {
         /// the grant
@@ -102,6 +106,7 @@ pub struct Node {
     /// Done: told again whenever the controller asks again.
     receipts: VecDeque<RevokeReceipt>,
     policies: Policies,
+    asks: Asks,
     met: watch::Sender<bool>,
     running: watch::Sender<usize>,
 }
@@ -123,6 +128,7 @@ impl Node {
         let (events, received) = mpsc::channel(1024);
         let tasks = TaskTracker::new();
         let policies = Policies::new(warden.clone(), outbox.clone(), &tasks);
+        let asks = Asks::new(warden.clone(), outbox.clone(), &tasks);
         let node = Self {
             identity,
             access,
@@ -135,6 +141,7 @@ impl Node {
             revoking: HashMap::new(),
             receipts: VecDeque::new(),
             policies,
+            asks,
             met: watch::Sender::new(false),
             running: watch::Sender::new(0),
         };
@@ -180,13 +187,17 @@ impl Node {
                 ToNode::Revoke(revocation) => self.on_revoke(revocation),
                 ToNode::EndSession(session) => self.end_session(session, EndCause::Terminated),
                 ToNode::Policies(assignment) => self.policies.assigned(assignment),
+                ToNode::Answer(answer) => self.asks.answered(answer),
+                ToNode::NotPut { session, question, why } => self.asks.not_put(session, question, why),
                 ToNode::Module(chunk) => self.policies.came(chunk),
             },
             Event::Greet(reply) => {
                 // a connection that has gone meanwhile greets again
                 let _ = reply.send(self.greeting());
                 self.policies.greeted();
+                self.asks.linked();
             }
+            Event::Unlinked => self.asks.unlinked(),
             Event::Installed { grant, error } => {
                 let id = grant.id.clone();
                 if error.is_none() && !self.is_revoked(&id) {
@@ -204,6 +215,7 @@ impl Node {
             warden::Event::Down => {
                 // keepers outlive nothing: the warden ends them, or the kernel does
                 let gone = std::mem::take(&mut self.sessions);
+                self.asks.warden_gone();
                 tracing::error!(sessions = gone.len(), "no session opens until the warden is back");
             }
             warden::Event::Started(facts) => {
@@ -214,12 +226,15 @@ impl Node {
             warden::Event::Ended { receipt, exit } => {
                 tracing::info!(session = %receipt.session, cause = ?receipt.cause, killed = receipt.killed, survivors = receipt.survivors.len(), "session ended");
                 self.sessions.remove(&receipt.session);
+                self.asks.session_ended(&receipt.session);
                 if matches!(receipt.cause, EndCause::Revoked | EndCause::Expired) {
                     self.access.bar(&receipt.grant);
                     self.access.cut(&receipt.grant);
                 }
                 self.outbox.push(FromNode::SessionEnded { receipt, exit });
             }
+            warden::Event::Asked(asked) => self.asks.asked(asked),
+            warden::Event::AskOver { session, question, end } => self.asks.over(session, question, end),
             warden::Event::WantModule(digest) => self.policies.wanted(digest),
             warden::Event::Policies(state) => self.policies.told(state),
             warden::Event::Trial(report) => self.outbox.push(FromNode::Trial(report)),
@@ -255,6 +270,7 @@ impl Node {
     }
 
     fn on_tick(&mut self) {
+        self.asks.tick();
         for grant in self.access.expire() {
             tracing::info!(%grant, "grant expired");
             self.cut_later(grant);

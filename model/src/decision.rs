@@ -2,8 +2,12 @@
 //! late, is unknown or cannot be enforced is a [`Refusal`]. A permit becomes [`Committed`] only by way of the journal, and
 //! only a committed permit lets the guard continue an exec.
 
+mod answered;
+
+pub use answered::{Answered, Asker, Coverage, answered};
+
 use crate::event::{Event, EventKind};
-use crate::id::PolicyDigest;
+use crate::id::{PolicyDigest, QuestionId};
 use crate::subject::Subject;
 use crate::time::UnixMs;
 use crate::verdict::{Ask, Children, Confinement, Denial, Enforcement, Verdict};
@@ -93,6 +97,15 @@ pub enum Decision {
 pub enum Authority {
     /// The module with this digest.
     Policy(PolicyDigest),
+    /// A person, whom that module wanted to be asked.
+    Answer {
+        /// the module
+        policy: PolicyDigest,
+        /// the question
+        question: QuestionId,
+        /// who answered
+        by: String,
+    },
     /// Portcullis itself: the start of the shell and its engine, a static rule of the guard, a missing judge.
     Portcullis,
     /// The decision of this number, whose policy trusts the children of what it allowed.

@@ -1,7 +1,8 @@
 //! What is written down about a session, beside the bytes of its terminal. Versioned by [`EVENT_VERSION`].
 
+use crate::asking::{Asked, Choice};
 use crate::decision::Authority;
-use crate::id::PolicyDigest;
+use crate::id::{PolicyDigest, QuestionId};
 use crate::layer::Layer;
 use crate::receipt::Receipt;
 use crate::session::{ExitStatus, Purpose, SessionFacts, WindowSize};
@@ -61,6 +62,27 @@ pub enum EventKind {
         denial: Denial,
         /// on whose authority
         authority: Authority,
+    },
+    /// People are asked about a subject; what came of it is in an [`Allowed`](Self::Allowed) or [`Denied`](Self::Denied) of the
+    /// same subject.
+    Asked {
+        /// the process that waits, on the node; 0 for a line
+        pid: u32,
+        /// the question
+        question: Box<Asked>,
+    },
+    /// An approver answered; the controller's signature was checked.
+    Answered {
+        /// the question
+        question: QuestionId,
+        /// the answer
+        choice: Choice,
+        /// who gave it
+        by: String,
+        /// when, by the controller's clock
+        answered: UnixMs,
+        /// what was said with it
+        comment: String,
     },
     /// The image that the kernel loaded is the one that was allowed.
     Verified {

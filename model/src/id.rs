@@ -118,6 +118,10 @@ id!(
     /// One session, that is one SSH channel under a grant: `s-` and 16 characters (80 bits).
     SessionId, "session", 's', 10
 );
+id!(
+    /// One question to people: `q-` and 16 characters (80 bits).
+    QuestionId, "question", 'q', 10
+);
 
 /// SHA-256 of a policy component; names exactly one module for ever.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -11,6 +11,7 @@
 pub mod account;
 pub mod action;
 pub mod admins;
+pub mod asking;
 pub mod bytes;
 pub mod decision;
 pub mod event;

@@ -135,6 +135,8 @@ pub fn commands(path: &Path) -> Result<Commands, ReadError> {
                 continue;
             }
             EventKind::Started { .. }
+            | EventKind::Asked { .. }
+            | EventKind::Answered { .. }
             | EventKind::Resized(_)
             | EventKind::Masked { .. }
             | EventKind::Carried { .. }

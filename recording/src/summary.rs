@@ -146,6 +146,8 @@ impl Summary {
             | EventKind::Transferred { .. }
             | EventKind::Connected { .. }
             | EventKind::Started { .. }
+            | EventKind::Asked { .. }
+            | EventKind::Answered { .. }
             | EventKind::Verified { .. }
             | EventKind::Lapsed { .. }
             | EventKind::LineDone { .. }

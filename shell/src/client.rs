@@ -1,5 +1,6 @@
 //! The shell's end of the keeper's socket: questions out, answers and notices in.
 
+use crate::front::messages::{self, say};
 use crate::signals::Interrupts;
 use crate::wait;
 use portcullis_model::session::{Purpose, SessionFacts};
@@ -7,7 +8,7 @@ use portcullis_model::subject::Line;
 use portcullis_model::verdict::Denial;
 use portcullis_model::wire::frame::{self, FrameError, Frames};
 use portcullis_model::wire::judge::ModuleInfo;
-use portcullis_model::wire::shell::{FromKeeper, LineAnswer, MESSAGE_MAX, Notice, ToKeeper};
+use portcullis_model::wire::shell::{FromKeeper, LineAnswer, MESSAGE_MAX, Notice, ToKeeper, Waits};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 use std::io::IoSliceMut;
@@ -82,6 +83,7 @@ pub struct Keeper {
     denials: Vec<ExecDenial>,
     more_denials: usize,
     messages: Vec<String>,
+    waits: Vec<Waits>,
 }
 
 impl Keeper {
@@ -91,7 +93,7 @@ impl Keeper {
     /// [`ClientError`].
     pub fn connect(socket: OwnedFd) -> Result<(Self, Welcome), ClientError> {
         let mut keeper =
-            Self { socket, frames: Frames::default(), next: 0, answer: None, module: None, denials: Vec::new(), more_denials: 0, messages: Vec::new() };
+            Self { socket, frames: Frames::default(), next: 0, answer: None, module: None, denials: Vec::new(), more_denials: 0, messages: Vec::new(), waits: Vec::new() };
         let deadline = Instant::now() + WELCOME;
         let mut input = None;
         loop {
@@ -140,6 +142,7 @@ impl Keeper {
             let [message, interrupt] = wait::readable([self.socket.as_fd(), interrupts.as_fd()], None)?;
             if message {
                 self.pump()?;
+                self.say_waits();
             } else if interrupt && interrupts.take() {
                 self.send(&frame::encode(&ToKeeper::Withdraw { id })?)?;
                 return Ok(Answered::Withdrawn);
@@ -185,11 +188,24 @@ impl Keeper {
         std::mem::take(&mut self.messages)
     }
 
+    /// What waits for an approval, since the last call.
+    pub fn take_waits(&mut self) -> Vec<Waits> {
+        std::mem::take(&mut self.waits)
+    }
+
+    /// Tells the operator at once what waits for an approval: there is no other time to say so.
+    pub(crate) fn say_waits(&mut self) {
+        for waits in self.take_waits() {
+            say(&messages::waits(&waits));
+        }
+    }
+
     fn sort(&mut self) -> Result<(), ClientError> {
         while let Some(message) = self.frames.next::<FromKeeper>()? {
             match message {
                 FromKeeper::Welcome { .. } => return Err(ClientError::Welcome),
                 FromKeeper::Line { id, answer } => self.answer = Some((id, answer)),
+                FromKeeper::Asked(waits) => self.waits.push(waits),
                 FromKeeper::ExecDenied { path, notice } => self.keep_denial(path, notice),
                 FromKeeper::Judge { module } => {
                     self.messages.extend(module_message(self.module.as_ref(), module.as_ref()));

@@ -9,7 +9,7 @@ mod completion;
 mod editor;
 mod interactive;
 mod keys;
-mod messages;
+pub(crate) mod messages;
 mod own;
 mod piped;
 mod plain;
@@ -199,6 +199,7 @@ impl Front {
     /// Says whatever the keeper has to say.
     fn say_notices(&mut self) {
         self.say_denials();
+        self.keeper.say_waits();
         for message in self.keeper.take_messages() {
             say(&messages::message(&message));
         }

@@ -1,7 +1,10 @@
 //! Messages between the warden and the keepers that it starts: one postcard message a packet, on a socket pair of their
-//! own. A keeper is told once what its session is; after that it can only be told to end.
+//! own. A keeper is told once what its session is; after that it can only be told to end, and what became of its questions to
+//! people.
 
 use crate::keeper::Near;
+use portcullis_model::asking::{AskEnd, Asked, NotPut, SignedAnswer};
+use portcullis_model::id::QuestionId;
 use portcullis_model::layer::Layer;
 use portcullis_model::receipt::{EndCause, Receipt};
 use portcullis_model::session::{ExitStatus, PtyRequest, Purpose, SessionFacts};
@@ -31,6 +34,8 @@ pub(crate) struct Charge {
     pub(crate) environment: Vec<(String, String)>,
     /// Seconds without input after which the session ends; 0 for never.
     pub(crate) idle_timeout_s: u32,
+    /// The controller's key, by which answers to the session's questions are checked.
+    pub(crate) controller: [u8; 32],
     /// The layers of this node, for the recording.
     pub(crate) layers: Vec<Layer>,
     /// Where the folders are that the grant's sessions share; none for its own.
@@ -61,6 +66,15 @@ pub(crate) struct Place {
 pub(crate) enum Order {
     /// End the session now.
     End(EndCause),
+    /// An approver's answer to one of its questions. The keeper checks the signature itself.
+    Answer(SignedAnswer),
+    /// One of its questions is not put to anybody.
+    NotPut {
+        /// the question
+        question: QuestionId,
+        /// why
+        why: NotPut,
+    },
 }
 
 /// From a keeper.
@@ -76,6 +90,15 @@ pub(crate) enum Report {
     Started,
     /// The session did not start and nothing of it is left. In words for the operator.
     Refused(String),
+    /// People are to be asked.
+    Asked(Box<Asked>),
+    /// A question is not open any more.
+    AskOver {
+        /// the question
+        question: QuestionId,
+        /// how it ended
+        end: AskEnd,
+    },
     /// No process of the session is left; its recording is not closed yet.
     Empty,
     /// The session ended and its recording is closed. The last message.

@@ -1,7 +1,7 @@
 //! Every endpoint there is, as data: the router and the test that tries each without the right are both made from it.
 
 use super::problem::Failure;
-use super::{App, BODY_MAX, BODY_WITH_MODULE_MAX, guard, health, policies, requests, sessions};
+use super::{App, BODY_MAX, BODY_WITH_MODULE_MAX, guard, health, policies, questions, requests, sessions};
 use crate::config::Limits;
 use crate::domain::actor::UserRole;
 use crate::evidence;
@@ -17,7 +17,8 @@ use std::time::Duration;
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Endpoint {
     CreateRequest, ListRequests, ShowRequest, ApproveRequest, RejectRequest, WithdrawRequest, CloseRequest, RevokeRequest,
-    ListSessions, ShowSession, TerminateSession, ReadRecording, ListTargets, PushPolicy, ListPolicies, PolicyEvents, RollbackPolicy,
+    ListSessions, ShowSession, TerminateSession, ReadRecording, ListTargets,
+    ListQuestions, ShowQuestion, ApproveQuestion, RejectQuestion, PushPolicy, ListPolicies, PolicyEvents, RollbackPolicy,
     ShowPolicy, TestPassed, ShadowPolicy, CanaryPolicy, ActivatePolicy, RetirePolicy, PolicyTrial, Link, Health, Ready,
 }
 
@@ -41,10 +42,10 @@ const PATIENCE_WITH_MODULE: Duration = Duration::from_secs(60);
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::CreateRequest, Self::ListRequests, Self::ShowRequest, Self::ApproveRequest, Self::RejectRequest, Self::WithdrawRequest,
         Self::CloseRequest, Self::RevokeRequest, Self::ListSessions, Self::ShowSession, Self::TerminateSession, Self::ReadRecording,
-        Self::ListTargets, Self::PushPolicy, Self::ListPolicies, Self::PolicyEvents, Self::RollbackPolicy, Self::ShowPolicy,
+        Self::ListTargets, Self::ListQuestions, Self::ShowQuestion, Self::ApproveQuestion, Self::RejectQuestion, Self::PushPolicy, Self::ListPolicies, Self::PolicyEvents, Self::RollbackPolicy, Self::ShowPolicy,
         Self::TestPassed, Self::ShadowPolicy, Self::CanaryPolicy, Self::ActivatePolicy, Self::RetirePolicy, Self::PolicyTrial,
         Self::Link, Self::Health, Self::Ready,
     ];
@@ -54,10 +55,10 @@ impl Endpoint {
     pub fn method(self) -> Method {
         match self {
             Self::CreateRequest | Self::ApproveRequest | Self::RejectRequest | Self::WithdrawRequest | Self::CloseRequest
-            | Self::RevokeRequest | Self::TerminateSession | Self::PushPolicy | Self::RollbackPolicy | Self::TestPassed
+            | Self::RevokeRequest | Self::TerminateSession | Self::ApproveQuestion | Self::RejectQuestion | Self::PushPolicy | Self::RollbackPolicy | Self::TestPassed
             | Self::ShadowPolicy | Self::CanaryPolicy | Self::ActivatePolicy | Self::RetirePolicy => Method::POST,
             Self::ListRequests | Self::ShowRequest | Self::ListSessions | Self::ShowSession | Self::ReadRecording | Self::ListTargets
-            | Self::ListPolicies | Self::PolicyEvents | Self::ShowPolicy | Self::PolicyTrial | Self::Link | Self::Health | Self::Ready => Method::GET,
+            | Self::ListQuestions | Self::ShowQuestion | Self::ListPolicies | Self::PolicyEvents | Self::ShowPolicy | Self::PolicyTrial | Self::Link | Self::Health | Self::Ready => Method::GET,
         }
     }
 
@@ -77,6 +78,10 @@ impl Endpoint {
             Self::TerminateSession => "/v1/sessions/{id}/terminate",
             Self::ReadRecording => "/v1/sessions/{id}/recording",
             Self::ListTargets => "/v1/targets",
+            Self::ListQuestions => "/v1/questions",
+            Self::ShowQuestion => "/v1/questions/{id}",
+            Self::ApproveQuestion => "/v1/questions/{id}/approve",
+            Self::RejectQuestion => "/v1/questions/{id}/reject",
             Self::PushPolicy | Self::ListPolicies => "/v1/policies",
             Self::PolicyEvents => "/v1/policies/events",
             Self::RollbackPolicy => "/v1/policies/rollback",
@@ -98,9 +103,10 @@ impl Endpoint {
     pub fn access(self) -> Access {
         match self {
             Self::CreateRequest | Self::WithdrawRequest | Self::CloseRequest => Access::Roles(&[UserRole::Operator]),
-            Self::ApproveRequest | Self::RejectRequest => Access::Roles(&[UserRole::Approver]),
+            Self::ApproveRequest | Self::RejectRequest | Self::ApproveQuestion | Self::RejectQuestion => Access::Roles(&[UserRole::Approver]),
             Self::RevokeRequest | Self::TerminateSession => Access::Roles(ENDERS),
-            Self::ListRequests | Self::ShowRequest | Self::ListSessions | Self::ShowSession | Self::ListTargets => Access::Roles(&UserRole::ALL),
+            Self::ListRequests | Self::ShowRequest | Self::ListSessions | Self::ShowSession | Self::ListTargets | Self::ListQuestions
+            | Self::ShowQuestion => Access::Roles(&UserRole::ALL),
             Self::ReadRecording => Access::Roles(&evidence::READ_BY),
             Self::PushPolicy | Self::RollbackPolicy | Self::TestPassed | Self::ShadowPolicy | Self::CanaryPolicy | Self::ActivatePolicy
             | Self::RetirePolicy => Access::Roles(&[UserRole::PolicyAdmin]),
@@ -112,7 +118,7 @@ impl Endpoint {
 
     /// Whether a call waits for what nodes say.
     pub(super) fn waits(self) -> bool {
-        matches!(self, Self::CloseRequest | Self::RevokeRequest | Self::TerminateSession) || self.waits_for_policies()
+        matches!(self, Self::CloseRequest | Self::RevokeRequest | Self::TerminateSession | Self::ApproveQuestion | Self::RejectQuestion) || self.waits_for_policies()
     }
 
     fn waits_for_policies(self) -> bool {
@@ -158,6 +164,10 @@ impl Endpoint {
             Self::TerminateSession => post(sessions::terminate),
             Self::ReadRecording => get(sessions::recording),
             Self::ListTargets => get(sessions::targets),
+            Self::ListQuestions => get(questions::list),
+            Self::ShowQuestion => get(questions::show),
+            Self::ApproveQuestion => post(questions::approve),
+            Self::RejectQuestion => post(questions::reject),
             Self::PushPolicy => post(policies::push),
             Self::ListPolicies => get(policies::list),
             Self::PolicyEvents => get(policies::events),

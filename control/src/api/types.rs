@@ -4,8 +4,10 @@
 //! an unknown field is refused. What goes out may gain fields within one version of the API.
 
 mod policies;
+mod questions;
 
 pub use policies::*;
+pub use questions::*;
 
 use crate::domain::actor::UserRole;
 use crate::domain::deployment::Deployment;

@@ -1,7 +1,8 @@
 //! From the books' types to the API's.
 
-use crate::api::types::{EndResult, Ended, GrantView, HistoryEntry, RequestView, RevocationView, SessionView, TargetEnd};
-use crate::store::{HistoryRow, StoredGrant, StoredRequest, StoredSession};
+use crate::api::types::{AnswerView, EndResult, Ended, GrantView, HistoryEntry, QuestionState, QuestionView, RequestView, RevocationView, SessionView, TargetEnd};
+use crate::store::{HistoryRow, StoredAnswer, StoredGrant, StoredQuestion, StoredRequest, StoredSession};
+use portcullis_model::time::UnixMs;
 use std::time::Duration;
 
 pub(super) fn request(stored: &StoredRequest) -> RequestView {
@@ -58,6 +59,20 @@ pub(super) fn session(stored: StoredSession) -> SessionView {
         exit: stored.exit,
         termination: stored.termination,
     }
+}
+
+pub(super) fn question(stored: StoredQuestion, of: &StoredRequest, now: UnixMs) -> QuestionView {
+    let StoredQuestion { asked, request, answer, end } = stored;
+    let facts = of.request.facts();
+    let state = match (&end, &answer) {
+        (Some(_), _) => QuestionState::Over,
+        (None, Some(_)) => QuestionState::Answered,
+        (None, None) if now >= asked.ask.expiry => QuestionState::Over,
+        (None, None) => QuestionState::Open,
+    };
+    let answer = answer.map(|StoredAnswer { choice, by, at, comment }| AnswerView { choice, by, at, comment });
+    let (end, ended) = end.unzip();
+    QuestionView { asked, state, request, operator: facts.operator.to_string(), action: facts.action, answer, end, ended }
 }
 
 pub(super) fn ended(stored: &StoredRequest, grants: Vec<StoredGrant>) -> Ended {

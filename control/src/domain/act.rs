@@ -64,6 +64,9 @@ pub enum Forbidden {
     /// Only policy admins change policies.
     #[error("the role {0} may not change policies")]
     Policies(UserRole),
+    /// The module named others.
+    #[error("this question is put to others by name")]
+    NotAsked,
     /// Another operator's request.
     #[error("only the requester may {0} a request")]
     NotRequester(Event),

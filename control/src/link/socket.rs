@@ -6,6 +6,7 @@ use super::{Attachment, NodeHello};
 use crate::desk::{Desk, DeskError, Standing, now};
 use crate::domain::text::TargetName;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
+use portcullis_model::asking::Asked;
 use portcullis_model::bytes::printable;
 use portcullis_model::id::SessionId;
 use portcullis_model::session::SessionFacts;
@@ -220,6 +221,13 @@ async fn record(socket: &mut WebSocket, desk: &Desk, target: &TargetName, messag
                 say(socket, &ToNode::EndSession(id)).await?;
             }
         }
+        FromNode::Asked(asked) => {
+            if let Some(why) = desk.asked(target, &asked).await? {
+                let Asked { session, id: question, .. } = *asked;
+                say(socket, &ToNode::NotPut { session, question, why }).await?;
+            }
+        }
+        FromNode::AskOver { session, question, end } => desk.ask_over(target, &session, &question, end).await?,
         FromNode::Trial(report) => desk.trial_reported(target, *report).await?,
         // these two are about the connection itself, which has dealt with them
         FromNode::WantModule(_) | FromNode::Policies(_) => {}

@@ -3,7 +3,7 @@
 use crate::domain::deployment::Deployment;
 use crate::store::Orders;
 use portcullis_model::grant::SignedRevocation;
-use portcullis_model::id::{GrantId, SessionId};
+use portcullis_model::id::{GrantId, QuestionId, SessionId};
 use portcullis_model::wire::link::ToNode;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -20,6 +20,7 @@ pub(super) struct Told {
     grants: HashSet<GrantId>,
     revocations: HashMap<GrantId, Instant>,
     ends: HashMap<SessionId, Instant>,
+    answers: HashMap<QuestionId, Instant>,
     policies: HashMap<u64, Instant>,
     enforced: u64,
 }
@@ -68,6 +69,14 @@ impl Told {
         for id in orders.ends {
             if is_due(&mut self.ends, &id, now) {
                 news.push(ToNode::EndSession(id));
+            }
+        }
+        // somebody waits for these
+        let open: HashSet<_> = orders.answers.iter().map(|(id, _)| id.clone()).collect();
+        self.answers.retain(|id, _| open.contains(id));
+        for (id, answer) in orders.answers {
+            if is_due(&mut self.answers, &id, now) {
+                news.push(ToNode::Answer(answer));
             }
         }
         if let Some((sequence, assignment)) = orders.policies {

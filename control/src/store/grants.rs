@@ -5,8 +5,9 @@ use super::{StoreError, View, Write};
 use crate::domain::deployment::{Deployment, Report};
 use crate::domain::text::TargetName;
 use portcullis_model::account::{AccountName, AccountUid, UID_FIRST, UID_LAST};
+use portcullis_model::asking::SignedAnswer;
 use portcullis_model::grant::{Grant, SignedGrant, SignedRevocation};
-use portcullis_model::id::{GrantId, RequestId, SessionId};
+use portcullis_model::id::{GrantId, QuestionId, RequestId, SessionId};
 use portcullis_model::policy::SignedPolicyAssignment;
 use portcullis_model::receipt::RevokeReceipt;
 use portcullis_model::time::UnixMs;
@@ -59,6 +60,8 @@ pub struct Orders {
     pub ends: Vec<SessionId>,
     /// Which modules are to judge, with its number; none when nothing was ever put in force.
     pub policies: Option<(u64, SignedPolicyAssignment)>,
+    /// Answers to questions of its sessions, oldest first.
+    pub answers: Vec<(QuestionId, SignedAnswer)>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -170,6 +173,7 @@ impl View {
         .bind(i64::from(limit))
         .fetch_all(self.connection())
         .await?;
+        let answers = self.answers(target.as_str(), limit).await?;
         let policies = self.assignment(target).await?.map(|told| (told.sequence, told.signed));
         let grants = grants.into_iter().map(|(id, deployment, signed)| {
             let of = Of { table: "grant", id: &id };
@@ -185,6 +189,7 @@ impl View {
             revocations: revocations.collect::<Result<_, StoreError>>()?,
             ends: ends.collect::<Result<_, StoreError>>()?,
             policies,
+            answers,
         })
     }
 }

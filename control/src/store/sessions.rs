@@ -213,6 +213,9 @@ impl Write {
         .bind(receipt.grant.as_str())
         .execute(self.connection())
         .await?;
+        if done.rows_affected() == 1 {
+            self.end_questions_of(&receipt.session, now).await?;
+        }
         Ok(done.rows_affected() == 1)
     }
 
@@ -226,7 +229,7 @@ impl Write {
             .bind(id.as_str())
             .execute(self.connection())
             .await?;
-        Ok(())
+        self.end_questions_of(id, now).await
     }
 
     /// The order to end a session; the first one stays.

@@ -2,7 +2,7 @@
 
 use super::api::{Api, As};
 use super::screen::{Screen, shown, time};
-use super::{CliError, Desk, Outcome};
+use super::{CliError, Desk, Outcome, question};
 use crate::config::duration;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -11,7 +11,8 @@ use portcullis_control::domain::deployment::Deployment;
 use portcullis_control::domain::key::PublicKey;
 use portcullis_control::domain::life::State;
 use portcullis_model::action::Action;
-use portcullis_model::id::RequestId;
+use portcullis_model::asking::Choice;
+use portcullis_model::id::{QuestionId, RequestId};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -74,6 +75,29 @@ pub(super) enum Verb {
         #[arg(long)]
         reason: String,
     },
+    /// List what sessions wait for an approver's answer to, newest first
+    Questions {
+        /// Only those in this state: open, answered or over
+        #[arg(long)]
+        state: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+        limit: u32,
+    },
+    /// Show one of them, all of it
+    Question {
+        id: QuestionId,
+    },
+    /// Answer one
+    Answer {
+        id: QuestionId,
+        /// approve or reject
+        #[arg(value_parser = choice)]
+        answer: Choice,
+        /// Why; the operator sees it
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
     /// End access now: every process, terminal and connection of it
     Revoke {
         id: RequestId,
@@ -107,6 +131,14 @@ pub(super) struct Create {
     target: Vec<String>,
 }
 
+fn choice(text: &str) -> Result<Choice, String> {
+    match text {
+        "approve" => Ok(Choice::Approve),
+        "reject" => Ok(Choice::Reject),
+        _ => Err("there are approve and reject".to_owned()),
+    }
+}
+
 pub(super) async fn run(desk: &Desk, verb: Verb) -> Result<Outcome, CliError> {
     match verb {
         Verb::Create(create) => self::create(desk, create).await,
@@ -126,6 +158,9 @@ pub(super) async fn run(desk: &Desk, verb: Verb) -> Result<Outcome, CliError> {
         Verb::Reject { id, reason } => change(desk, As::Approver, &id, "reject", reason).await,
         Verb::Withdraw { id, reason } => change(desk, As::Operator, &id, "withdraw", reason).await,
         Verb::Close { id, reason } => end(desk, As::Operator, &id, "close", reason).await,
+        Verb::Questions { state, limit } => question::list(desk, state, limit).await,
+        Verb::Question { id } => question::show(desk, &id).await,
+        Verb::Answer { id, answer, reason } => question::answer(desk, &id, answer, reason).await,
         Verb::Revoke { id, reason } => end(desk, As::Approver, &id, "revoke", reason).await,
     }
 }

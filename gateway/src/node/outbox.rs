@@ -78,7 +78,7 @@ impl Outbox {
 }
 
 fn is_report(message: &FromNode) -> bool {
-    matches!(message, FromNode::SessionStarted(_) | FromNode::SessionEnded { .. })
+    matches!(message, FromNode::SessionStarted(_) | FromNode::SessionEnded { .. } | FromNode::Asked(_) | FromNode::AskOver { .. })
 }
 
 /// Whether `new` says all that `old` says, and later.
@@ -88,6 +88,7 @@ fn replaces(new: &FromNode, old: &FromNode) -> bool {
         (FromNode::Deployed { grant: new, .. }, FromNode::Deployed { grant: old, .. }) => new == old,
         (FromNode::Policies(_), FromNode::Policies(_)) => true,
         (FromNode::WantModule(new), FromNode::WantModule(old)) => new == old,
+        (FromNode::Asked(new), FromNode::Asked(old)) => new.id == old.id,
         // cumulative: the newer one has all that the older one had
         (FromNode::Trial(new), FromNode::Trial(old)) => (new.action, new.role, new.candidate, new.trial, new.since) == (old.action, old.role, old.candidate, old.trial, old.since),
         _ => false,

@@ -7,8 +7,9 @@
 use super::keeper::Keeper;
 use super::packet::{Buffer, PacketFault, PacketSocket};
 use portcullis_model::action::Role;
+use portcullis_model::asking::{AskEnd, Asked, NotPut, SignedAnswer};
 use portcullis_model::grant::{SignedGrant, SignedRevocation};
-use portcullis_model::id::{GrantId, PolicyDigest, SessionId};
+use portcullis_model::id::{GrantId, PolicyDigest, QuestionId, SessionId};
 use portcullis_model::layer::Layer;
 use portcullis_model::policy::{PolicyState, SIGNATURE_MAX, SignedPolicyAssignment, TrialReport};
 use portcullis_model::receipt::{EndCause, Receipt, RevokeReceipt};
@@ -67,6 +68,17 @@ pub enum Event {
     Policies(PolicyState),
     /// What a trial showed so far.
     Trial(Box<TrialReport>),
+    /// A session has people asked.
+    Asked(Box<Asked>),
+    /// A question is not open any more.
+    AskOver {
+        /// the session that asked
+        session: SessionId,
+        /// the question
+        question: QuestionId,
+        /// how it ended
+        end: AskEnd,
+    },
     /// A session started.
     Started(Box<SessionFacts>),
     /// A session ended.
@@ -114,6 +126,8 @@ enum Question {
     Open(Box<OpenSession>, Reply<Opened>),
     Revoke(GrantId, SignedRevocation),
     End(SessionId, EndCause),
+    Answer(SignedAnswer),
+    NotPut { session: SessionId, question: QuestionId, why: NotPut },
     Policies(SignedPolicyAssignment),
     Module(ModuleChunk),
 }
@@ -162,6 +176,22 @@ impl Warden {
     /// [`WardenError::Away`] when the question could not even be asked.
     pub async fn end(&self, session: SessionId, cause: EndCause) -> Result<(), WardenError> {
         self.questions.send(Question::End(session, cause)).await.map_err(|_| WardenError::Away)
+    }
+
+    /// Passes an approver's answer on to its session. What comes of it is an [`Event`].
+    ///
+    /// # Errors
+    /// [`WardenError::Away`] when it could not even be said.
+    pub async fn answer(&self, answer: SignedAnswer) -> Result<(), WardenError> {
+        self.questions.send(Question::Answer(answer)).await.map_err(|_| WardenError::Away)
+    }
+
+    /// Tells a session that its question reaches nobody.
+    ///
+    /// # Errors
+    /// [`WardenError::Away`] when it could not even be said.
+    pub async fn not_put(&self, session: SessionId, question: QuestionId, why: NotPut) -> Result<(), WardenError> {
+        self.questions.send(Question::NotPut { session, question, why }).await.map_err(|_| WardenError::Away)
     }
 
     /// Says which modules are to judge. What comes of it is an [`Event`].
@@ -263,6 +293,8 @@ fn refuse(question: Question) {
         // told again when the warden is back
         Question::Revoke(grant, _) => tracing::warn!(%grant, "cannot revoke while the warden is away"),
         Question::End(session, _) => tracing::warn!(%session, "cannot end a session while the warden is away"),
+        // there is no session to answer without a warden
+        Question::Answer(_) | Question::NotPut { .. } => tracing::debug!("an answer is not passed on while the warden is away"),
         // said again, and asked for again, when the warden is back
         Question::Policies(_) | Question::Module(_) => tracing::debug!("policies are not passed on while the warden is away"),
     }
@@ -354,6 +386,8 @@ fn number(question: Question, ticket: u64, pending: &mut HashMap<u64, Pending>) 
             ToWarden::Revoke { ticket, revocation }
         }
         Question::End(session, cause) => ToWarden::End { session, cause },
+        Question::Answer(answer) => ToWarden::Answer(answer),
+        Question::NotPut { session, question, why } => ToWarden::NotPut { session, question, why },
         Question::Policies(assignment) => ToWarden::Policies(assignment),
         Question::Module(chunk) => ToWarden::Module(chunk),
     }
@@ -391,6 +425,8 @@ fn hear(message: FromWarden, descriptor: Option<OwnedFd>, pending: &mut HashMap<
             Some(Event::Revoked(receipt))
         }
         FromWarden::WantModule(digest) => Some(Event::WantModule(digest)),
+        FromWarden::Asked(asked) => Some(Event::Asked(asked)),
+        FromWarden::AskOver { session, question, end } => Some(Event::AskOver { session, question, end }),
         FromWarden::Policies(state) => Some(Event::Policies(state)),
         FromWarden::Trial(report) => Some(Event::Trial(report)),
         FromWarden::Ended { receipt, exit } => Some(Event::Ended { receipt, exit }),

@@ -2,8 +2,9 @@
 //! nothing: every message can be repeated without harm, and on each connection the whole state is told anew.
 
 use crate::action::Role;
+use crate::asking::{AskEnd, Asked, NotPut, SignedAnswer};
 use crate::grant::{SignedGrant, SignedRevocation};
-use crate::id::{GrantId, PolicyDigest, SessionId};
+use crate::id::{GrantId, PolicyDigest, QuestionId, SessionId};
 use crate::layer::Layer;
 use crate::policy::{PolicyState, SignedPolicyAssignment, TrialReport};
 use crate::receipt::{Receipt, RevokeReceipt};
@@ -32,6 +33,17 @@ pub enum ToNode {
     EndSession(SessionId),
     /// Which modules are to judge, after the Hello and at each change; answered by [`FromNode::Policies`].
     Policies(SignedPolicyAssignment),
+    /// An approver's answer to a question of a session; answered by [`FromNode::AskOver`].
+    Answer(SignedAnswer),
+    /// A question is not put to anybody; answered by [`FromNode::AskOver`].
+    NotPut {
+        /// the session that waits
+        session: SessionId,
+        /// the question
+        question: QuestionId,
+        /// why
+        why: NotPut,
+    },
     /// A part of a module that the node wants. The parts come in their order, the first with `offset` 0.
     Module(ModuleChunk),
 }
@@ -100,6 +112,17 @@ pub enum FromNode {
         receipt: Receipt,
         /// how its program ended
         exit: Option<ExitStatus>,
+    },
+    /// People are asked. Said again after each Hello, as long as it is open.
+    Asked(Box<Asked>),
+    /// A question is not open any more.
+    AskOver {
+        /// the session that asked
+        session: SessionId,
+        /// the question
+        question: QuestionId,
+        /// how it ended
+        end: AskEnd,
     },
     /// The node lacks this module; answered by [`ToNode::Module`], part by part. Asked again when it did not come whole.
     WantModule(PolicyDigest),

@@ -6,8 +6,10 @@
 //! [`FromKeeper::Welcome`] by SCM_RIGHTS.
 
 use super::judge::ModuleInfo;
+use crate::id::QuestionId;
 use crate::session::{Purpose, SessionFacts};
 use crate::subject::{FileOp, Line};
+use crate::time::UnixMs;
 use crate::transfer::Moved;
 use crate::verdict::Denial;
 use serde::{Deserialize, Serialize};
@@ -100,6 +102,8 @@ pub enum FromKeeper {
         /// why
         notice: Notice,
     },
+    /// People are asked about something, which waits for their answer: to be said at once.
+    Asked(Waits),
     /// The judge went away or came back, possibly with another module.
     Judge {
         /// the module; none while there is no judge
@@ -123,6 +127,21 @@ pub enum LineAnswer {
     Allowed,
     /// Do not.
     Denied(Notice),
+}
+
+/// Something that waits for an approver's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waits {
+    /// The shell's number, when it is a line; none for an exec.
+    pub line: Option<u32>,
+    /// The question's number, as approvers see it.
+    pub question: QuestionId,
+    /// What they are asked.
+    pub prompt: String,
+    /// Who may answer; empty for the request's approvers.
+    pub approvers: Vec<String>,
+    /// When the question lapses.
+    pub until: UnixMs,
 }
 
 /// A denial as the operator sees it.

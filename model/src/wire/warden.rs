@@ -2,8 +2,9 @@
 //! checked by the controller's signature, so the gateway can invent nothing.
 
 use crate::action::Role;
+use crate::asking::{AskEnd, Asked, NotPut, SignedAnswer};
 use crate::grant::{SignedGrant, SignedRevocation};
-use crate::id::{GrantId, PolicyDigest, SessionId};
+use crate::id::{GrantId, PolicyDigest, QuestionId, SessionId};
 use crate::layer::Layer;
 use crate::policy::{PolicyState, SignedPolicyAssignment, TrialReport};
 use crate::receipt::{EndCause, Receipt, RevokeReceipt};
@@ -46,6 +47,17 @@ pub enum ToWarden {
         session: SessionId,
         /// why
         cause: EndCause,
+    },
+    /// An approver's answer, as the controller signed it, for the session that it names; answered by [`FromWarden::AskOver`].
+    Answer(SignedAnswer),
+    /// A question is not put to anybody; answered by [`FromWarden::AskOver`].
+    NotPut {
+        /// the session that waits
+        session: SessionId,
+        /// the question
+        question: QuestionId,
+        /// why
+        why: NotPut,
     },
     /// Have these modules judge; answered by [`FromWarden::Policies`], once they do or it is clear that they will not.
     Policies(SignedPolicyAssignment),
@@ -122,6 +134,17 @@ pub enum FromWarden {
         receipt: Receipt,
         /// how its program ended, when it did so by itself
         exit: Option<ExitStatus>,
+    },
+    /// A session has people asked.
+    Asked(Box<Asked>),
+    /// A question is not open any more.
+    AskOver {
+        /// the session that asked
+        session: SessionId,
+        /// the question
+        question: QuestionId,
+        /// how it ended
+        end: AskEnd,
     },
     /// A module is named by an assignment and is not here; answered by [`ToWarden::Module`], part by part. One at a time.
     WantModule(PolicyDigest),

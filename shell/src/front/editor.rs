@@ -236,8 +236,9 @@ fn listen(keeper: &mut Keeper, stop_read: &OwnedFd, printer: &SyncSender<String>
             }
         }
         let (denials, _) = keeper.take_denials();
+        let waits = keeper.take_waits();
         let messages = keeper.take_messages();
-        let texts = denials.iter().map(messages::exec_denial).chain(messages.iter().map(|text| messages::message(text)));
+        let texts = denials.iter().map(messages::exec_denial).chain(waits.iter().map(messages::waits)).chain(messages.iter().map(|text| messages::message(text)));
         for text in texts {
             // a full printer means that nobody looks: the terminal does not take more
             let _ = printer.try_send(text);

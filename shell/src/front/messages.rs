@@ -1,9 +1,10 @@
 //! What the operator is told, one line each, on standard error. Nothing that came from outside reaches the terminal as it is.
 
 use crate::client::ExecDenial;
+use jiff::Timestamp;
 use portcullis_model::bytes::printable;
-use portcullis_model::wire::shell::Notice;
-use std::io::Write as _;
+use portcullis_model::wire::shell::{Notice, Waits};
+use std::io::{IsTerminal as _, Write as _};
 
 /// Writes a line to standard error. Whether somebody still reads it is no matter.
 pub(crate) fn say(line: &str) {
@@ -31,6 +32,17 @@ pub(crate) fn denial(notice: &Notice) -> String {
 pub(crate) fn exec_denial(denial: &ExecDenial) -> String {
     let times = if denial.times > 1 { format!(" ({} times)", denial.times) } else { String::new() };
     format!("portcullis: {}{times}: denied by {}", printable(&denial.path), reason(&denial.notice))
+}
+
+/// Something that waits for an approval.
+pub(crate) fn waits(waits: &Waits) -> String {
+    let Waits { line, question, prompt, approvers, until } = waits;
+    let what = if line.is_some() { "this line" } else { "a program" };
+    let who = if approvers.is_empty() { "the request's approvers".to_owned() } else { safe(&approvers.join(", ")) };
+    let until = i64::try_from(until.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let until = until.map_or_else(String::new, |until| format!(" until {} UTC", until.strftime("%Y-%m-%d %H:%M:%S")));
+    let way_out = if std::io::stderr().is_terminal() { "; Ctrl-C withdraws it" } else { "" };
+    format!("portcullis: {what} waits for an approval: {} (question {question}, put to {who}{until}{way_out})", safe(prompt))
 }
 
 fn reason(notice: &Notice) -> String {

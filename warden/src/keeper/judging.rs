@@ -3,6 +3,11 @@
 //! subject -> charter or judge -> [`decide`] -> journal -> guard (or shell). The types keep the order: the guard continues
 //! only what the journal has, and only `decide` and the charter make what can be given to the journal.
 
+mod asking;
+mod services;
+
+pub(crate) use asking::Asks;
+
 use super::evidence::Evidence;
 use super::fault::Fault;
 use super::judge::{Judge, News};
@@ -21,16 +26,14 @@ use portcullis_model::wire::judge::ModuleInfo;
 use portcullis_model::wire::shell::{LineAnswer, ToKeeper};
 use std::time::Instant;
 
-mod services;
-
 /// Questions about execs that may be open; past this the guard is not read, and processes wait for their turn.
 const OPEN_MAX: usize = 128;
 /// Lines that may wait for an answer: a shell that asks for more is not ours.
 const LINES_MAX: usize = 4;
+/// Why nobody is asked about a transfer or a connection.
+const DOES_NOT_WAIT: &str = "transfers and forwarded connections do not wait for an answer";
 /// Execs that are looked at before other work has its turn.
 const EXECS_A_TURN: usize = 64;
-/// What is said where people would have to be asked.
-const NOBODY_TO_ASK: &str = "this needs an approval, which cannot be asked for during a session yet";
 
 /// Who waits for an answer.
 #[derive(Debug)]
@@ -68,13 +71,15 @@ pub(crate) struct Judging {
     last: Option<PolicyDigest>,
     /// Whether the policy does not allow the session's action any more.
     withdrawn: bool,
+    /// Questions to people.
+    asks: Asks,
 }
 
 impl Judging {
     /// For a session whose grant ends at `end`.
-    pub(crate) fn new(judge: Judge, charter: Charter, end: UnixMs) -> Self {
+    pub(crate) fn new(judge: Judge, charter: Charter, end: UnixMs, asks: Asks) -> Self {
         let last = judge.module().map(|module| module.digest);
-        Self { judge, questions: Questions::default(), charter, shell: None, end, last, withdrawn: false }
+        Self { judge, questions: Questions::default(), charter, shell: None, end, last, withdrawn: false, asks }
     }
 
     /// The judge.
@@ -104,7 +109,7 @@ impl Judging {
 
     /// When [`tick`](Self::tick) has something to do.
     pub(crate) fn next_tick(&self) -> Option<Instant> {
-        self.questions.next_deadline().into_iter().chain(self.judge.next_tick()).min()
+        self.questions.next_deadline().into_iter().chain(self.judge.next_tick()).chain(self.asks.next_tick()).min()
     }
 
     /// Has every exec decided that waits, as long as there is room for questions.
@@ -137,7 +142,7 @@ impl Judging {
             return proceed(attempt, permit, parties);
         }
         if let Some(decision) = parties.guard.by_trust(&attempt, self.standing(parties)) {
-            return self.follow(decision, Waiting::Exec(Box::new(attempt)), parties);
+            return self.decided(decision, Waiting::Exec(Box::new(attempt)), parties);
         }
         self.ask(Waiting::Exec(Box::new(attempt)), subject, parties)
     }
@@ -175,8 +180,10 @@ impl Judging {
 
     fn withdraw(&mut self, id: u32, parties: &mut Parties<'_>) -> Result<(), Fault> {
         let Some(open) = self.questions.withdraw(|waiting| matches!(waiting, Waiting::Line(line) if *line == id)) else {
-            // the answer was on its way already; it will not be acted on
-            parties.shell.done(id);
+            if !self.withdraw_asked(id, parties)? {
+                // the answer was on its way already; it will not be acted on
+                parties.shell.done(id);
+            }
             return Ok(());
         };
         let denial = Denial { rule: "withdrawn".to_owned(), reason: "the operator gave up waiting for the answer".to_owned(), hint: String::new() };
@@ -206,7 +213,8 @@ impl Judging {
             self.settle(waiting, subject, Heard::Silence(Silence::Late), parties)?;
         }
         self.judge.tick(now);
-        self.take_news(parties)
+        self.take_news(parties)?;
+        self.tick_asked(now, parties)
     }
 
     fn take_news(&mut self, parties: &mut Parties<'_>) -> Result<(), Fault> {
@@ -246,24 +254,30 @@ impl Judging {
             self.last = policy;
         }
         self.withdrawn = policy.is_none();
+        self.give_up_on_others(policy, parties)?;
         Ok(parties.shell.judge(module)?)
     }
 
     fn settle(&mut self, waiting: Waiting, subject: Subject, heard: Heard, parties: &mut Parties<'_>) -> Result<(), Fault> {
-        let standing = self.standing(parties);
-        self.follow(decide(subject, heard, standing), waiting, parties)
+        let decision = decide(subject, heard, self.standing(parties));
+        self.decided(decision, waiting, parties)
     }
 
     /// Does what was decided.
-    fn follow(&mut self, decision: Decision, waiting: Waiting, parties: &mut Parties<'_>) -> Result<(), Fault> {
-        let refusal = match (decision, waiting) {
-            (Decision::Allow(permit), Waiting::Exec(attempt)) => return proceed(*attempt, permit, parties),
-            (Decision::Allow(permit), Waiting::Line(id)) => return accept(id, permit, parties),
-            (Decision::Allow(permit), Waiting::Request(id)) => return services::accept_request(id, permit, parties),
-            (Decision::Deny(refusal), waiting) => (refusal, waiting),
-            (Decision::Ask(question), waiting) => (question.unanswered(NOBODY_TO_ASK), waiting),
-        };
-        match refusal {
+    fn decided(&mut self, decision: Decision, waiting: Waiting, parties: &mut Parties<'_>) -> Result<(), Fault> {
+        match (decision, waiting) {
+            (Decision::Allow(permit), Waiting::Exec(attempt)) => proceed(*attempt, permit, parties),
+            (Decision::Allow(permit), Waiting::Line(id)) => accept(id, permit, parties),
+            (Decision::Allow(permit), Waiting::Request(id)) => services::accept_request(id, permit, parties),
+            (Decision::Deny(refusal), waiting) => self.refused(refusal, waiting, parties),
+            // their clients give up long before a person has answered
+            (Decision::Ask(question), Waiting::Request(id)) => self.refused(question.unanswered(DOES_NOT_WAIT), Waiting::Request(id), parties),
+            (Decision::Ask(question), waiting) => self.ask_people(waiting, question, parties),
+        }
+    }
+
+    fn refused(&mut self, refusal: Refusal, waiting: Waiting, parties: &mut Parties<'_>) -> Result<(), Fault> {
+        match (refusal, waiting) {
             (refusal, Waiting::Exec(attempt)) => {
                 // a search along PATH tries one program under several names: said once, refused each time
                 let told = if attempt.repeated() { Ok(()) } else { self.tell_refusal(attempt.pid(), &refusal, parties) };

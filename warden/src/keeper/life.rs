@@ -12,7 +12,7 @@ use super::custody::{Custody, ENGINE, Grip, SHELL, Unguarded, number_of};
 use super::evidence::{Evidence, Folder};
 use super::fault::{End, Fault, farewell};
 use super::judge::{Judge, News};
-use super::judging::{Judging, Parties};
+use super::judging::{Asks, Judging, Parties};
 use super::relay::{Relay, Wish};
 use super::services::Service;
 use super::shell::Shell;
@@ -24,11 +24,12 @@ use crate::clock;
 use crate::packets::{Intake, Packets, PacketsError, Received};
 use portcullis_jail::FromInit;
 use portcullis_jail::guard::Reaped;
-use portcullis_model::decision::Charter;
+use portcullis_model::decision::{Asker, Charter};
 use portcullis_model::event::EventKind;
 use portcullis_model::receipt::{EndCause, Receipt};
 use portcullis_model::session::WindowSize;
 use portcullis_model::wire::shell::{FromKeeper, ToKeeper};
+use ed25519_dalek::VerifyingKey;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,8 @@ struct Session {
     standing: Standing,
     /// The terminal's size, as it was last told.
     window: Option<WindowSize>,
+    /// When somebody last waited for an approver's answer: that is not idleness.
+    waited: Instant,
     phase: Phase,
 }
 
@@ -96,9 +99,11 @@ impl Session {
         unguarded.enter()?;
         let evidence = folder.begin(&charge, judge.module().map(|module| module.digest))?;
         let (custody, ends) = unguarded.guard()?;
+        let asker = Asker { session: charge.facts.id.clone(), grant: charge.facts.grant.clone(), target: charge.facts.target.clone() };
+        let controller = VerifyingKey::from_bytes(&charge.controller).map_err(|_| Fault::Peer("the warden sent no key of the controller's".to_owned()))?;
         let service = Service::new(&charge.purpose, charge.pty.as_ref(), charge.place.near.clone());
         let charter = if service.is_carried() { Charter::alone(SHELL.into()) } else { Charter::new(SHELL.into(), ENGINE.into()) };
-        let judging = Judging::new(judge, charter, charge.facts.end);
+        let judging = Judging::new(judge, charter, charge.facts.end, Asks::new(asker, controller));
         let mut shell = Shell::new(ends.shell);
         let (facts, purpose, module) = (Box::new(charge.facts.clone()), charge.purpose.clone(), judging.module().cloned());
         shell.welcome(&FromKeeper::Welcome { facts, purpose, module, engine: ENGINE.to_owned() }, ends.client_input.as_ref().map(|pipe| pipe.as_fd()))?;
@@ -110,7 +115,8 @@ impl Session {
         let relay = if service.is_carried() { Relay::carrying(client, ends.outlets) } else { Relay::new(client, ends.outlets) };
         let window = charge.pty.as_ref().map(|pty| pty.size);
         let standing = Standing::new().map_err(Fault::Wait)?;
-        Ok(Self { charge, intake: Intake::new(), custody, evidence, judging, shell, service, relay, timers, standing, window, phase: Phase::Starting })
+        let waited = Instant::now();
+        Ok(Self { charge, intake: Intake::new(), custody, evidence, judging, shell, service, relay, timers, standing, window, waited, phase: Phase::Starting })
     }
 
     fn run(&mut self, warden: &mut Packets) -> End {
@@ -156,10 +162,22 @@ impl Session {
         if ready.has(Source::Init) {
             self.init_said()?;
         }
+        for report in self.judging.reports() {
+            warden.send(&report, None).map_err(|error| Fault::Peer(format!("the warden is gone: {error}")))?;
+        }
         Ok(())
     }
 
+    /// When the operator last did something, or had nothing to do but to wait for people.
+    fn last_active(&mut self) -> Instant {
+        if self.judging.waits_for_people() {
+            self.waited = Instant::now();
+        }
+        self.relay.last_input().max(self.waited)
+    }
+
     fn wait(&mut self, warden: &Packets) -> Result<Ready, Fault> {
+        let last_active = self.last_active();
         let mut waiting = Waiting::default();
         waiting.read(Source::Warden, warden.as_fd());
         waiting.read(Source::Recording, self.evidence.failed_fd());
@@ -185,15 +203,18 @@ impl Session {
         interests.sources.into_iter().for_each(|fd| waiting.read(Source::Output, fd));
         interests.sink.into_iter().for_each(|fd| waiting.write(Source::Sink, fd));
         let ends = self.judging.next_tick().into_iter().chain(self.custody.guard.next_end());
-        let deadline = ends.chain([self.timers.next_look(self.relay.last_input())]).min();
+        let deadline = ends.chain([self.timers.next_look(last_active)]).min();
         // of all that is waited for only the judge's connection can be another of the same number
         waiting.until_in(&mut self.standing, self.judging.judge().connection(), deadline.unwrap_or_else(Instant::now))
     }
 
     fn orders(&mut self, warden: &Packets) -> Result<(), End> {
+        let mut parties = Parties { evidence: &mut self.evidence, guard: &mut self.custody.guard, shell: &mut self.shell, service: &mut self.service };
         match warden.receive(&mut self.intake) {
             Ok(Received::Nothing) => Ok(()),
             Ok(Received::Message(Order::End(cause), _)) => Err(cause.into()),
+            Ok(Received::Message(Order::Answer(answer), _)) => Ok(self.judging.answered(&answer, &mut parties)?),
+            Ok(Received::Message(Order::NotPut { question, why }, _)) => Ok(self.judging.not_put(&question, why, &mut parties)?),
             Ok(Received::Closed) => Err(Fault::Peer("the warden is gone".to_owned()).into()),
             Err(error) => Err(Fault::Peer(format!("the warden sent nonsense: {error}")).into()),
         }
@@ -249,7 +270,8 @@ impl Session {
     }
 
     fn clocks(&mut self) -> Result<(), End> {
-        match self.timers.due(self.relay.last_input()) {
+        let last_active = self.last_active();
+        match self.timers.due(last_active) {
             Due::Nothing => Ok(()),
             Due::Warning(text) => Ok(self.shell.message(text).map_err(Fault::from)?),
             Due::End(cause) => Err(cause.into()),
@@ -306,6 +328,7 @@ impl Session {
 
     /// Records what came of the last execs, the last output, and the exit.
     fn record_the_rest(&mut self, end: &mut End, reaped: Vec<Reaped>) -> Result<(), End> {
+        self.judging.close_asked(&mut self.evidence)?;
         for event in reaped.into_iter().filter_map(|reaped| event_of(reaped).ok().flatten()) {
             self.evidence.note(event).map_err(Fault::from)?;
         }

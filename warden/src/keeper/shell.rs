@@ -6,7 +6,7 @@ use portcullis_model::decision::{Authority, Refusal};
 use portcullis_model::subject::{LINE_COMMANDS_MAX, LINE_MAX, Line};
 use portcullis_model::verdict::Denial;
 use portcullis_model::wire::judge::ModuleInfo;
-use portcullis_model::wire::shell::{FromKeeper, LineAnswer, MESSAGE_MAX, Notice, ToKeeper};
+use portcullis_model::wire::shell::{FromKeeper, LineAnswer, MESSAGE_MAX, Notice, ToKeeper, Waits};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 /// Bytes that may wait for the shell. An answer that does not fit ends the session, a notice that does not fit is dropped.
@@ -49,6 +49,11 @@ impl Shell {
         self.running.as_ref().map(|(_, text)| text.as_slice())
     }
 
+    /// The shell's number of the accepted line that runs now.
+    pub(crate) fn running_number(&self) -> Option<u32> {
+        self.running.as_ref().map(|(number, _)| *number)
+    }
+
     /// Says the answer to a line; an accepted one runs from now on.
     pub(crate) fn answer(&mut self, id: u32, line: &Line, answer: LineAnswer) -> Result<(), Broken> {
         if answer == LineAnswer::Allowed {
@@ -70,6 +75,11 @@ impl Shell {
     /// Says that an exec was refused.
     pub(crate) fn exec_denied(&mut self, path: &[u8], notice: Notice) -> Result<(), Broken> {
         self.mention(&FromKeeper::ExecDenied { path: path.to_vec(), notice })
+    }
+
+    /// Says that people are asked about something.
+    pub(crate) fn waits(&mut self, waits: Waits) -> Result<(), Broken> {
+        self.mention(&FromKeeper::Asked(waits))
     }
 
     /// Says what judges now.
@@ -150,6 +160,7 @@ pub(crate) fn unaskable(line: &Line) -> Option<String> {
 pub(crate) fn notice(refusal: &Refusal, module: Option<&ModuleInfo>) -> Notice {
     let by = match refusal.authority() {
         Authority::Portcullis | Authority::Trust(_) => "portcullis".to_owned(),
+        Authority::Answer { by, .. } => by.chars().take(128).collect(),
         Authority::Policy(digest) => match module.filter(|module| module.digest == *digest) {
             Some(module) => format!("{}@{}", module.name, digest.short()),
             None => format!("policy@{}", digest.short()),

@@ -36,6 +36,7 @@ use crate::packets::Intake;
 use anyhow::{Context as _, bail};
 use belongings::Belongings;
 use closing::Closing;
+use ed25519_dalek::VerifyingKey;
 use gateway::{Gateway, GatewayError};
 use grants::Grants;
 use listener::{Arrival, Listener};
@@ -69,6 +70,8 @@ struct Settings {
     max_sessions: usize,
     sftp: Option<PathBuf>,
     forward: Option<PathBuf>,
+    /// The controller's key.
+    controller: VerifyingKey,
     place: Place,
 }
 
@@ -122,7 +125,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     // its own group is what recordings have anyway, and a keeper in a user namespace could not name it
     let evidence_gid = args.evidence_gid.filter(|gid| *gid != rustix::process::getegid().as_raw());
     let place = Place { evidence: args.evidence, evidence_gid, judge: args.judge, shell: args.shell, notices: args.notice, near: Near(args.forward_near) };
-    let settings = Settings { target: args.target, role: args.role, root, max_sessions: args.max_sessions.into(), sftp: args.sftp, forward: args.forward, place };
+    let (sftp, forward) = (args.sftp, args.forward);
+    let settings = Settings { target: args.target, role: args.role, root, max_sessions: args.max_sessions.into(), sftp, forward, controller: key, place };
     let mut warden = Warden {
         settings,
         layers,

@@ -6,6 +6,7 @@ use crate::chain::with_sources;
 use crate::charge::{KILL_DEADLINE, Report};
 use crate::clock;
 use crate::packets::Received;
+use portcullis_model::asking::Asked;
 use portcullis_model::receipt::{EndCause, Receipt, Survivor};
 use portcullis_model::session::ExitStatus;
 use portcullis_model::wire::warden::FromWarden;
@@ -54,6 +55,19 @@ impl Warden {
                 }
             }
             Report::Started => self.started(keeper),
+            Report::Asked(asked) => {
+                let Some(session) = self.sessions.get_mut(keeper) else { return };
+                // whose it is is known here, whatever the keeper says
+                let (id, grant) = (session.facts.id.clone(), session.facts.grant.clone());
+                tracing::info!(session = %id, question = %asked.id, "a session has people asked");
+                self.say(&FromWarden::Asked(Box::new(Asked { session: id, grant, ..*asked })));
+            }
+            Report::AskOver { question, end } => {
+                let Some(session) = self.sessions.get_mut(keeper) else { return };
+                let session = session.facts.id.clone();
+                tracing::info!(%session, %question, ?end, "a question is over");
+                self.say(&FromWarden::AskOver { session, question, end });
+            }
             Report::Empty => {
                 if let Some(session) = self.sessions.get_mut(keeper) {
                     session.empty.get_or_insert_with(Instant::now);

@@ -8,9 +8,10 @@ use super::start::{self, Keeper};
 use super::watch::Ready;
 use super::{Settings, Warden};
 use crate::chain::with_sources;
-use crate::charge::{Charge, Place, START_DEADLINE};
+use crate::charge::{Charge, Order, Place, START_DEADLINE};
 use crate::clock;
 use anyhow::Context as _;
+use portcullis_model::asking::{SignedAnswer, VerifiedAnswer};
 use portcullis_model::grant::{SignedGrant, SignedRevocation};
 use portcullis_model::id::SessionId;
 use portcullis_model::receipt::EndCause;
@@ -64,6 +65,8 @@ impl Warden {
             }
             ToWarden::Revoke { ticket, revocation } => self.revoke(ticket, revocation),
             ToWarden::End { session, cause } => self.end_one(&session, cause),
+            ToWarden::Answer(answer) => self.answer(answer),
+            ToWarden::NotPut { session, question, why } => self.tell_keeper(&session, &Order::NotPut { question, why }),
             ToWarden::Policies(assignment) => self.policies.assign(assignment),
             ToWarden::Module(chunk) => self.policies.module(&chunk),
         }
@@ -105,6 +108,7 @@ impl Warden {
             pty: open.pty,
             environment: open.environment,
             idle_timeout_s: grant.idle_timeout_s,
+            controller: self.settings.controller.to_bytes(),
             layers: self.layers.clone(),
             place,
         };
@@ -181,6 +185,24 @@ impl Warden {
         };
         if let Some(keeper) = self.sessions.keeper_of(session) {
             self.end_session(keeper, &cause);
+        }
+    }
+
+    /// Passes an answer to the session that it names. The keeper checks it again: it is what acts on it.
+    fn answer(&mut self, signed: SignedAnswer) {
+        match VerifiedAnswer::of(&signed, &self.settings.controller, &self.settings.target) {
+            Ok(answer) => self.tell_keeper(&answer.answer().session.clone(), &Order::Answer(signed)),
+            Err(error) => tracing::error!(error = with_sources(&error), "an answer is not the controller's"),
+        }
+    }
+
+    fn tell_keeper(&mut self, session: &SessionId, order: &Order) {
+        let keeper = self.sessions.keeper_of(session).and_then(|keeper| self.sessions.get_mut(keeper));
+        match keeper.map(|session| session.socket.send(order, None)) {
+            Some(Ok(())) => {}
+            // its end is told by its descriptors
+            Some(Err(error)) => tracing::warn!(%session, %error, "a keeper cannot be told of an answer"),
+            None => tracing::info!(%session, "an answer for a session that does not run"),
         }
     }
 

@@ -140,7 +140,8 @@ fn one(run: &mut Run<'_>, read: &mut Seen, module: &Module, since: UnixMs, input
         };
         match authority {
             Authority::Policy(_) if frame.at >= since => run.decision(frame.at, frame.seq, subject, &recorded)?,
-            Authority::Policy(_) | Authority::Portcullis | Authority::Trust(_) => run.unasked(&subject, matches!(recorded, Recorded::Allowed(_))),
+            // the module asked, and a person answered: what the module would say now is not to be compared with that
+            Authority::Policy(_) | Authority::Answer { .. } | Authority::Portcullis | Authority::Trust(_) => run.unasked(&subject, matches!(recorded, Recorded::Allowed(_))),
         }
     }
     match reader.tail() {

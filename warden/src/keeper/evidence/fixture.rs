@@ -36,6 +36,7 @@ pub(crate) fn charge(evidence: &Path) -> Charge {
         tty: false,
     };
     Charge {
+        controller: [0; 32],
         folders: None,
         facts,
         purpose: Purpose::Shell,
