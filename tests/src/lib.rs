@@ -7,7 +7,9 @@
 
 pub mod client;
 pub mod forms;
+pub mod policies;
 pub mod stage;
+pub mod storm;
 pub mod terminal;
 pub mod tracer;
 pub mod wait;
