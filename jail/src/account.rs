@@ -1,6 +1,7 @@
-//! The account files of a jail: root, nobody, and the session's temporary account; nothing of the host's users.
+//! The account files of a jail: root, nobody, the session's temporary account, and of the host's users those that the profile names.
 
 use crate::spec::JailSpec;
+use crate::users::User;
 use std::path::Path;
 
 /// What the session's processes run as, and what that is called.
@@ -11,6 +12,8 @@ pub(crate) struct Account {
     pub(crate) gid: u32,
     /// Groups of the host that the session is a member of.
     pub(crate) groups: Vec<(String, u32)>,
+    /// Whom its processes can become, if the policy says so.
+    pub(crate) users: Vec<User>,
     shell: &'static str,
 }
 
@@ -19,8 +22,8 @@ pub(crate) const TTY_GID: u32 = 5;
 
 impl Account {
     /// The account of a session that runs as `uid` and `gid`.
-    pub(crate) fn new(spec: &JailSpec, uid: u32, gid: u32, groups: Vec<(String, u32)>) -> Self {
-        Self { name: spec.facts.account.clone(), uid, gid, groups, shell: spec.engine }
+    pub(crate) fn new(spec: &JailSpec, uid: u32, gid: u32, groups: Vec<(String, u32)>, users: Vec<User>) -> Self {
+        Self { name: spec.facts.account.clone(), uid, gid, groups, users, shell: spec.engine }
     }
 
     /// Its home folder.
@@ -31,12 +34,16 @@ impl Account {
     /// The files that name users and groups: path and content.
     pub(crate) fn files(&self) -> [(&'static str, String); 4] {
         let Self { name, uid, gid, shell, .. } = self;
+        let others: String = self.users.iter().filter(|user| user.uid != 0).map(User::line).collect();
         let passwd = format!(
-            "root:x:0:0:root:/root:/usr/sbin/nologin\n{name}:x:{uid}:{gid}:temporary account:/home/{name}:{shell}\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+            "root:x:0:0:root:/root:/usr/sbin/nologin\n{name}:x:{uid}:{gid}:temporary account:/home/{name}:{shell}\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n{others}"
         );
         let mut group = format!("root:x:0:\ntty:x:{TTY_GID}:\n{name}:x:{gid}:\nnogroup:x:65534:\n");
         for (other, gid) in &self.groups {
             group.push_str(&format!("{other}:x:{gid}:{name}\n"));
+        }
+        for user in self.users.iter().filter(|user| user.uid != 0) {
+            group.push_str(&format!("{}:x:{}:\n", user.name, user.gid));
         }
         let switch = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n";
         [("/etc/passwd", passwd), ("/etc/group", group), ("/etc/nsswitch.conf", switch.to_owned()), ("/etc/shells", format!("{shell}\n"))]

@@ -10,6 +10,7 @@ use crate::profile::Network;
 use crate::socket::{self, Kind, Mode as Wait, SocketError};
 use crate::spec::{JailSpec, Privilege};
 use crate::sys::process::{self, Side};
+use crate::users::{Others, User, host_users};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -135,6 +136,8 @@ pub struct Jail {
     pub(crate) host_proc: OwnedFd,
     /// The number of its PID namespace.
     pub(crate) pid_namespace: Option<u64>,
+    /// Whom processes can become.
+    others: Vec<User>,
     mounts: OwnedFd,
     users: Option<OwnedFd>,
     /// Namespaces whose teardown must not be on the path of a kill.
@@ -175,7 +178,9 @@ impl Jail {
         spec.shell = program(&spec.shell)?;
         spec.helper = spec.helper.as_ref().map(program).transpose()?;
         let groups = if matches!(spec.privilege, Privilege::Root { .. }) { host_groups(&spec.profile.groups) } else { Vec::new() };
-        let account = Account::new(&spec, uid, gid, groups);
+        let users = if matches!(spec.privilege, Privilege::Root { .. }) && spec.helper.is_some() { host_users(&spec.profile.users, uid) } else { Vec::new() };
+        let others = users.clone();
+        let account = Account::new(&spec, uid, gid, groups, users);
         let cgroup = Cgroup::create(spec.facts.id.as_str(), spec.profile.limits.processes)?;
         if cgroup.as_ref().is_none_or(|cgroup| cgroup.share() == CpuShare::Process) {
             spec.profile.limits.processes = spec.profile.limits.processes.min(UNSHARED_PROCESSES_MAX);
@@ -232,10 +237,23 @@ impl Jail {
             cgroup,
             host_proc,
             pid_namespace,
+            others,
             mounts,
             users,
             _held: held,
         })
+    }
+
+    /// What a guard needs to have programs run as other users; none where there is nobody else.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn others(&self) -> Result<Option<Others>, JailError> {
+        if self.others.is_empty() {
+            return Ok(None);
+        }
+        let init = self.control.as_fd().try_clone_to_owned().map_err(|error| JailError::Enter("its init's socket", error))?;
+        Ok(Some(Others { users: self.others.clone(), init }))
     }
 
     /// The calling process, which must have one thread, enters the jail's mount namespace, and with it the jail's root and

@@ -83,13 +83,8 @@ pub(crate) fn confine(to: &Confinement<'_>) -> Result<(), ConfineError> {
     // 3. signals as a program expects them
     process::default_signals();
     // 4. limits, and a lower priority
-    for (resource, value) in limits(to.limits) {
-        let value = rustix::process::getrlimit(resource).maximum.map_or(value, |hard| hard.min(value));
-        let limit = Rlimit { current: Some(value), maximum: Some(value) };
-        rustix::process::setrlimit(resource, limit).map_err(|errno| ConfineError::Limit(resource, errno))?;
-    }
-    let nice = rustix::process::getpriority_process(None).map_err(ConfineError::Priority)?;
-    rustix::process::setpriority_process(None, nice.max(NICE)).map_err(ConfineError::Priority)?;
+    limits(to.limits)?;
+    priority()?;
     // 5. no way to get capabilities back, whatever is executed
     lock_capabilities()?;
     // 6. the session's user
@@ -117,7 +112,22 @@ pub(crate) fn confine(to: &Confinement<'_>) -> Result<(), ConfineError> {
     rustix::process::chdir(to.account.home()).map_err(ConfineError::Home)
 }
 
-fn limits(limits: Limits) -> [(Resource, u64); 6] {
+/// Bounds what the calling process may use.
+pub(crate) fn limits(to: Limits) -> Result<(), ConfineError> {
+    resources(to).into_iter().try_for_each(|(resource, value)| {
+        let value = rustix::process::getrlimit(resource).maximum.map_or(value, |hard| hard.min(value));
+        let limit = Rlimit { current: Some(value), maximum: Some(value) };
+        rustix::process::setrlimit(resource, limit).map_err(|errno| ConfineError::Limit(resource, errno))
+    })
+}
+
+/// Lowers the calling process's priority.
+pub(crate) fn priority() -> Result<(), ConfineError> {
+    let nice = rustix::process::getpriority_process(None).map_err(ConfineError::Priority)?;
+    rustix::process::setpriority_process(None, nice.max(NICE)).map_err(ConfineError::Priority)
+}
+
+fn resources(limits: Limits) -> [(Resource, u64); 6] {
     [
         (Resource::Nproc, u64::from(limits.processes)),
         (Resource::Nofile, u64::from(limits.open_files)),

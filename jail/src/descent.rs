@@ -8,6 +8,7 @@ use crate::control::{self, FromInit, Message};
 use crate::guard::filter::{FilterError, install_guard_filter};
 use crate::root::{self, At, Root};
 use crate::ruleset::Ruled;
+use crate::runas::{self, Means};
 use crate::socket::{Mode as Wait, SocketError};
 use crate::spec::{JailSpec, Privilege};
 use crate::sys::confine::new_session_keyring;
@@ -68,6 +69,8 @@ pub(crate) enum DescentError {
     Fork(#[source] io::Error),
     #[error("step 18, giving up what init does not need")]
     Lock(#[source] confine::ConfineError),
+    #[error("step 18, giving up what init does not need")]
+    Keep(#[source] runas::RunAsFault),
     #[error("step 19, waiting")]
     Wait(#[source] init::InitError),
 }
@@ -154,12 +157,16 @@ fn steps(given: Given, control: &OwnedFd) -> Result<(), DescentError> {
         Side::Parent { pid, .. } => pid,
     };
     drop((terminal, shell, pipes));
-    // 18. init itself has nothing left to do that needs rights
-    confine::lock_capabilities().and_then(|()| confine::no_capabilities()).map_err(DescentError::Lock)?;
+    // 18. init keeps what it needs to make processes of other users; without them nothing is left to do that needs rights
+    let means = (foreign && spec.helper.is_some()).then_some(Means { limits: spec.profile.limits, places });
+    match &means {
+        Some(_) => runas::keep_means().map_err(DescentError::Keep)?,
+        None => confine::lock_capabilities().and_then(|()| confine::no_capabilities()).map_err(DescentError::Lock)?,
+    }
     let _ = rustix::thread::set_no_new_privs(true);
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     // 19. and waits
-    init::wait(control, child).map_err(DescentError::Wait)
+    init::wait(control, child, means).map_err(DescentError::Wait)
 }
 
 fn open_terminal(request: &PtyRequest, account: &Account, foreign: bool, control: &OwnedFd) -> io::Result<OwnedFd> {

@@ -2,7 +2,7 @@
 
 use crate::spec::JailSpec;
 
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/portcullis/bin";
 const VALUE_MAX: usize = 64;
 
 /// The variables of the shell, as `NAME=value`.

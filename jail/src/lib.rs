@@ -12,7 +12,7 @@
 //! | [`folders`] | what the sessions of one grant share |
 //! | `root`, `account` | the file system that the session sees |
 //! | `confine`, `ruleset`, `deny` | what the shell loses before it runs: capabilities, Landlock, system calls |
-//! | `init` | the first process in the jail: reaps, reports, dies with its keeper |
+//! | `init`, `runas`, `users` | the first process in the jail: reaps, reports, makes processes of other users, dies with its keeper |
 //! | [`guard`] | every execve is asked about, and verified when it happened |
 //! | [`helper`], `orders`, `hold`, `places` | what a verdict holds one process to, beyond the jail |
 //! | [`cgroup`], [`kill`] | where the processes are counted, and their end |
@@ -43,11 +43,14 @@ pub mod profile;
 pub mod pty;
 mod root;
 mod ruleset;
+mod runas;
 pub mod socket;
 pub mod spawn;
 mod spec;
 mod sys;
+mod users;
 
 pub use build::{Jail, JailError, Terminal};
-pub use control::{Control, ControlError, FromInit};
+pub use control::{Control, ControlError, FromInit, OfChild, Said};
 pub use spec::{JailSpec, Privilege};
+pub use users::Others;

@@ -273,9 +273,10 @@ impl Guarding {
             }
             self.reap();
             match jail.control.receive().map_err(|e| with_sources(&e))? {
-                Some(FromInit::ShellExited(ExitStatus::Code(0))) if self.verified => return Ok(()),
-                Some(FromInit::ShellExited(status)) => return Err(format!("the exec was not verified, and ended by {status:?}")),
-                Some(FromInit::Failed(why)) => return Err(why),
+                Some((FromInit::ShellExited(ExitStatus::Code(0)), _)) if self.verified => return Ok(()),
+                Some((FromInit::ShellExited(status), _)) => return Err(format!("the exec was not verified, and ended by {status:?}")),
+                Some((FromInit::Failed(why), _)) => return Err(why),
+                Some((FromInit::Child { .. }, _)) => return Err("the jail's init speaks of a program that nobody ordered".to_owned()),
                 None => {}
             }
             let listener = self.guard.listener();

@@ -4,6 +4,7 @@
 //! include = ["base"]            # their views come first; what is set here wins
 //! proc = "private"              # or "host": the node's processes are shown, read-only
 //! network = "host"              # or "none": no interface at all
+//! users = ["ecra"]              # users of the host that a policy can have programs run as, beside root, where they exist
 //! groups = ["adm"]              # groups of the host that the session's processes are members of, where they exist
 //!
 //! [[view]]
@@ -36,6 +37,8 @@ pub struct Profile {
     pub network: Network,
     /// Names of groups of the host.
     pub groups: Vec<String>,
+    /// Names of users of the host that programs can run as, beside root.
+    pub users: Vec<String>,
     /// Limits.
     pub limits: Limits,
 }
@@ -215,6 +218,8 @@ struct Written {
     #[serde(default)]
     groups: Vec<String>,
     #[serde(default)]
+    users: Vec<String>,
+    #[serde(default)]
     view: Vec<View>,
     #[serde(default)]
     limits: WrittenLimits,
@@ -231,7 +236,7 @@ struct WrittenLimits {
 }
 
 fn resolve(name: &str, source: Source<'_>) -> Result<Profile, ProfileError> {
-    let mut profile = Profile { views: Vec::new(), proc: Proc::Private, network: Network::Host, groups: Vec::new(), limits: DEFAULTS };
+    let mut profile = Profile { views: Vec::new(), proc: Proc::Private, network: Network::Host, groups: Vec::new(), users: Vec::new(), limits: DEFAULTS };
     add(&mut profile, name, source, 8)?;
     let least = [
         ("processes", profile.limits.processes, 8),
@@ -265,6 +270,7 @@ fn add(profile: &mut Profile, name: &str, source: Source<'_>, depth: u32) -> Res
     profile.proc = written.proc.unwrap_or(profile.proc);
     profile.network = written.network.unwrap_or(profile.network);
     profile.groups.extend(written.groups);
+    profile.users.extend(written.users);
     let (limits, set) = (&mut profile.limits, written.limits);
     limits.processes = set.processes.unwrap_or(limits.processes);
     limits.open_files = set.open_files.unwrap_or(limits.open_files);

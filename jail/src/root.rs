@@ -25,6 +25,10 @@ const READ_ONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY;
 
 /// Where the jail has the shell.
 pub(crate) const SHELL: &str = "/run/portcullis/shell";
+/// A folder of the jail's own programs, the last that is searched.
+pub(crate) const BIN: &str = "/run/portcullis/bin";
+/// Programs that are requests for others.
+const REQUESTS: [&str; 2] = ["sudo", "su"];
 /// A folder that every Linux has; the new root is mounted there until it is *the* root.
 const STAGE: &str = "/tmp";
 
@@ -74,6 +78,10 @@ pub(crate) fn take(spec: &JailSpec, account: &Account) -> Result<Vec<Taken>, At>
     taken.push(take_one(&spec.shell, Path::new(SHELL), Access::Execute)?);
     if let Some(helper) = &spec.helper {
         taken.push(take_one(helper, Path::new(HELPER), Access::Execute)?);
+        // names to be found and judged by, on nodes that do not have them: what runs is what the policy says, never this
+        for name in REQUESTS {
+            taken.push(take_one(helper, &Path::new(BIN).join(name), Access::Execute)?);
+        }
     }
     if let Some(shared) = spec.folders.as_deref() {
         taken.push(take_one(&folders::home(shared), Path::new(&account.home()), Access::Write)?);

@@ -19,7 +19,7 @@ fn named(exec: &Exec, name: &str) -> bool {
 #[track_caller]
 fn held(script: &str, policy: fn(&Exec) -> Confinement, check: impl Fn(&str)) {
     for who in everyone() {
-        check(Session::new(script).held(policy).run(who).good());
+        check(Session { policy, ..Session::new(script) }.run(who).good());
     }
 }
 

@@ -216,6 +216,12 @@ impl Permit {
         &self.subject
     }
 
+    /// How it is to be confined.
+    #[must_use]
+    pub fn confinement(&self) -> &Confinement {
+        &self.confinement
+    }
+
     /// On whose authority.
     #[must_use]
     pub fn authority(&self) -> &Authority {

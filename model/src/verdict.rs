@@ -52,6 +52,14 @@ pub enum Enforcement {
     Users,
 }
 
+/// The capabilities that a verdict can give to a program that runs as root. Not among them is what would undo the jail or the
+/// guard: mounts, tracing, modules, device nodes, other roots.
+pub const GRANTABLE: &[&str] = &[
+    "CAP_AUDIT_WRITE", "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_IPC_LOCK", "CAP_KILL", "CAP_LEASE",
+    "CAP_LINUX_IMMUTABLE", "CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETFCAP", "CAP_SETGID", "CAP_SETUID", "CAP_SYS_BOOT", "CAP_SYS_NICE",
+    "CAP_SYS_PACCT", "CAP_SYS_RAWIO", "CAP_SYS_RESOURCE", "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_SYSLOG",
+];
+
 impl Confinement {
     /// Whether it adds nothing to the session's jail.
     #[must_use]
@@ -71,7 +79,8 @@ impl Confinement {
             (*network != Network::Session && !confines, "a network of its own"),
             (*children != Children::Judged && !confines, "children that are not judged one by one"),
             (!capabilities.is_empty() && !users, "capabilities"),
-            (!capabilities.is_empty() && run_as.is_none(), "capabilities for the session's own user"),
+            (!capabilities.is_empty() && run_as.as_deref() != Some("root"), "capabilities for somebody else than root"),
+            (capabilities.iter().any(|name| !GRANTABLE.contains(&name.as_str())), "a capability that would undo the jail"),
             (environment.is_some() && !confines, "an environment of its own"),
             (time_limit_ms.is_some() && !confines, "a time limit"),
         ]

@@ -42,6 +42,11 @@ impl Call {
         Ok(Self { dirfd, empty_path, no_follow, path, argv, envp })
     }
 
+    /// An execve whose name and arguments come from somewhere else than a caller's memory.
+    pub(super) fn by_name() -> Self {
+        Self { dirfd: libc::AT_FDCWD, empty_path: false, no_follow: false, path: 0, argv: 0, envp: 0 }
+    }
+
     /// Reads all pages that the first reads will need, and those that the others will probably need.
     pub(super) fn prefetch(&self, memory: &mut Remote) -> Result<(), Unread> {
         memory.begin([self.path, self.argv, self.envp])

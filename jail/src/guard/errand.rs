@@ -5,29 +5,39 @@
 //!    to run a signal handler before that and not come back, its next exec is judged like any other and the errand is over.)
 //! 2. That exec is let happen because it is exactly the helper's, and because it comes from this process; and it is verified.
 //! 3. The process, which now is the helper and nothing else, asks for its orders and gets them.
-//! 4. It does the exec that was judged: the same file, arguments, scripts, directory and kept environment. Anything else is refused.
+//! 4. It does the exec that was judged, or, where that is another user's, stands for the process that does (see `stand`): the same file, arguments, scripts, directory and kept environment. Anything else is refused.
 //!
 //! Each step is taken once, by one process, in this order. A process is known by its pidfd: one that has died and whose number
 //! another has is not taken for it. Nobody else can run the helper at all.
 
+use super::attempt::Attempt;
 use super::call::Call;
 use super::caller::Caller;
+use super::elevation::{self, Elevation};
 use super::environment;
-use super::precheck::Checked;
-use super::verify::Expected;
+use super::locate::Locator;
+use super::precheck::{self, Checked, Stop};
+use super::verify::{Expected, Given};
 use super::{Commit, Guard, GuardError, Reaped, Received, What, rules};
 use crate::orders::{HELPER, HELPER_NAME, ORDERS, Orders};
 use crate::sys::seccomp::{self, Answer, Notification};
+use crate::users::User;
 use portcullis_model::decision::Committed;
 use portcullis_model::subject::Exec;
-use portcullis_model::verdict::Enforcement;
+use portcullis_model::verdict::{Confinement, Denial, Enforcement};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{AtFlags, CWD, MemfdFlags, SeekFrom, memfd_create, seek, statat};
+use rustix::fs::{AtFlags, CWD, FileType, MemfdFlags, SeekFrom, memfd_create, seek, statat};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd as _, OwnedFd};
+
+/// The shell of `su` and `sudo -i`: an ordinary one, whose commands are judged one by one.
+const SHELL: &[u8] = b"/usr/bin/bash";
+/// Where the commands of `sudo` are looked for: what a node installs.
+const FOLDERS: &[&[u8]] = &[b"/usr/sbin/", b"/usr/bin/", b"/sbin/", b"/bin/"];
 
 /// A process on its way.
 #[derive(Debug)]
@@ -36,11 +46,15 @@ pub(super) struct Errand {
     pub(super) process: OwnedFd,
     pub(super) group: Pid,
     pub(super) permit: Committed,
-    /// What it is to become.
-    exec: Exec,
+    /// What it, or the process that it stands for, is to become.
+    pub(super) exec: Exec,
     expected: Expected,
-    /// For the helper, until it has asked.
-    orders: Option<OwnedFd>,
+    /// The same as it has to be asked for.
+    pub(super) name: Vec<u8>,
+    pub(super) arguments: Vec<Vec<u8>>,
+    pub(super) environment: Vec<Vec<u8>>,
+    /// As whom, when not as itself.
+    user: Option<User>,
     stage: Stage,
 }
 
@@ -71,35 +85,14 @@ pub(super) fn lives(process: &OwnedFd) -> bool {
 }
 
 impl Errand {
-    /// The errand of a process whose exec was permitted so confined.
-    pub(super) fn new(group: Pid, exec: Exec, expected: Expected, permit: Committed, enforcement: Enforcement) -> Result<Self, GuardError> {
-        let confinement = permit.confinement();
-        if confinement.unenforced(enforcement).is_some() {
-            return Err(GuardError::Unenforceable);
-        }
-        let process = pidfd_open(group, PidfdFlags::empty()).map_err(|_| GuardError::Gone)?;
-        let arguments = exec.argv.iter().map(|argument| argument.len() + 1).sum::<usize>();
-        let variables = expected.strings.get(arguments..).unwrap_or_default().split_inclusive(|byte| *byte == 0);
-        let variables = variables.map(|variable| variable.strip_suffix(b"\0").unwrap_or(variable));
-        let environment = environment::kept(variables, confinement.environment.as_deref());
-        let expected = Expected {
-            strings: [expected.strings.get(..arguments).unwrap_or_default().to_vec(), terminated(&environment)].concat(),
-            envc: environment.len(),
-            ..expected
-        };
-        let orders = Orders {
-            name: expected.given.script.clone().unwrap_or_else(|| exec.path.clone()),
-            arguments: given(&exec, &expected),
-            environment,
-            confinement: confinement.clone(),
-        };
-        let orders = Some(written(&orders).map_err(GuardError::Orders)?);
-        Ok(Self { process, group, permit, exec, expected, orders, stage: Stage::Redirected })
-    }
-
     /// It has become the helper.
     pub(super) fn is_helped(&mut self) {
         self.stage = Stage::Helped;
+    }
+
+    /// The same for the process of another user that was made for it.
+    pub(super) fn of_child(self, process: OwnedFd, group: Pid) -> Self {
+        Self { process, group, stage: Stage::Ordered, user: None, ..self }
     }
 
     /// Whether an exec is the one that it leads to.
@@ -123,7 +116,8 @@ fn terminated(strings: &[Vec<u8>]) -> Vec<u8> {
     strings.iter().flat_map(|string| string.iter().copied().chain([0])).collect()
 }
 
-fn written(orders: &Orders) -> io::Result<OwnedFd> {
+/// Something for another process to read.
+pub(super) fn written(orders: &impl Serialize) -> io::Result<OwnedFd> {
     let mut file = File::from(memfd_create("orders", MemfdFlags::CLOEXEC)?);
     file.write_all(&serde_json::to_vec(orders)?)?;
     seek(&file, SeekFrom::Start(0))?;
@@ -131,6 +125,72 @@ fn written(orders: &Orders) -> io::Result<OwnedFd> {
 }
 
 impl Guard {
+    /// Why a permit for this attempt could not be followed here, in words for the operator; none when it can.
+    pub fn unable(&mut self, attempt: &Attempt, confinement: &Confinement) -> Option<Denial> {
+        if confinement.is_empty() {
+            return None;
+        }
+        self.program(attempt.thread, &attempt.exec, &attempt.expected, confinement).err()
+    }
+
+    /// The way of an attempt to what its permit says.
+    pub(super) fn errand(&mut self, attempt: &Attempt, permit: Committed) -> Result<Errand, GuardError> {
+        let confinement = permit.confinement();
+        if confinement.unenforced(self.enforcement).is_some() {
+            return Err(GuardError::Unenforceable);
+        }
+        let program = self.program(attempt.thread, &attempt.exec, &attempt.expected, confinement);
+        let (exec, expected, user) = program.map_err(|_| GuardError::Unenforceable)?;
+        let process = pidfd_open(attempt.group, PidfdFlags::empty()).map_err(|_| GuardError::Gone)?;
+        let length = attempt.exec.argv.iter().map(|argument| argument.len() + 1).sum::<usize>();
+        let variables = attempt.expected.strings.get(length..).unwrap_or_default().split_inclusive(|byte| *byte == 0);
+        let variables = variables.map(|variable| variable.strip_suffix(b"\0").unwrap_or(variable));
+        let environment = match &user {
+            None => environment::kept(variables, confinement.environment.as_deref()),
+            Some(user) => user.environment(environment::kept(variables, Some(&User::variables(confinement)))),
+        };
+        let expected = Expected { strings: [terminated(&exec.argv), terminated(&environment)].concat(), argc: exec.argv.len(), envc: environment.len(), ..expected };
+        let name = expected.given.script.clone().unwrap_or_else(|| exec.path.clone());
+        let arguments = given(&exec, &expected);
+        Ok(Errand { process, group: attempt.group, permit, exec, expected, name, arguments, environment, user, stage: Stage::Redirected })
+    }
+
+    /// What is to run in the end, and as whom: what was asked for, or what `sudo` or `su` was asked for.
+    fn program(&mut self, thread: Pid, exec: &Exec, expected: &Expected, confinement: &Confinement) -> Result<(Exec, Expected, Option<User>), Denial> {
+        let Some(name) = &confinement.run_as else { return Ok((exec.clone(), expected.clone(), None)) };
+        let user = self.user(name).cloned().ok_or_else(|| rules::no_user(name))?;
+        let asked = if exec.scripts.is_empty() { elevation::asked(&exec.path, &exec.argv) } else { None };
+        let Some(asked) = asked else { return Ok((exec.clone(), expected.clone(), Some(user))) };
+        let Some(Elevation { command, .. }) = asked.ok().filter(|asked| asked.user == name.as_bytes()) else {
+            return Err(rules::elevation(name));
+        };
+        let mut inner = Exec { argv: command, scripts: Vec::new(), ..exec.clone() };
+        let mut candidates = vec![inner.argv.first().cloned().unwrap_or_default()];
+        if inner.argv.is_empty() {
+            inner.argv = vec![b"-bash".to_vec()];
+            candidates = vec![SHELL.to_vec()];
+            let is_home = statat(CWD, &user.home, AtFlags::empty()).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+            inner.cwd = if is_home { user.home.clone().into_bytes() } else { b"/".to_vec() };
+        } else if !candidates.iter().any(|name| name.contains(&b'/')) {
+            candidates = FOLDERS.iter().flat_map(|folder| candidates.iter().map(|name| [*folder, name].concat())).collect();
+        }
+        let argc = inner.argv.len();
+        let locator = Locator { proc: &self.scope.host_proc, own: &self.own, thread };
+        for candidate in candidates {
+            let mut found = inner.clone();
+            match precheck::resolve(locator, &mut self.images, &Call::by_name(), &candidate, &mut found) {
+                Ok(image) => {
+                    let script = Some(candidate).filter(|_| !found.scripts.is_empty());
+                    let expected = Expected { image: image.identity, given: Given { argc, script }, ..expected.clone() };
+                    return Ok((found, expected, Some(user)));
+                }
+                Err(Stop::Errno(_)) => {}
+                Err(Stop::Rule(denial)) => return Err(denial),
+            }
+        }
+        Err(rules::no_command(inner.argv.first().map_or(&b""[..], Vec::as_slice)))
+    }
+
     /// What this guard can hold a process to.
     #[must_use]
     pub fn enforcement(&self) -> Enforcement {
@@ -139,6 +199,9 @@ impl Guard {
 
     /// Takes an errand's next step, if the caller is on one. Otherwise its exec is as any other.
     pub(super) fn run_errand(&mut self, caller: &Caller, notification: &Notification) -> ControlFlow<Option<Received>> {
+        if self.stands.get(&caller.group).is_some_and(|stand| lives(&stand.process)) {
+            return ControlFlow::Break(self.asked_for_news(caller, notification));
+        }
         let Some(errand) = self.errands.get(&caller.group).filter(|errand| lives(&errand.process)) else { return ControlFlow::Continue(()) };
         match errand.stage {
             Stage::Helped => ControlFlow::Break(self.give_orders(caller, notification)),
@@ -170,19 +233,30 @@ impl Guard {
             call.prefetch(&mut self.memory).ok()?;
             call.path(&mut self.memory).ok()
         });
-        let errand = self.errands.get_mut(&caller.group)?;
-        let given = match (asked, errand.orders.take()) {
-            (Some(name), Some(orders)) if name == ORDERS.to_bytes() => {
+        let mut errand = self.errands.remove(&caller.group)?;
+        let decision = errand.permit.seq();
+        let given = match (asked.as_deref() == Some(ORDERS.to_bytes()), errand.user.take()) {
+            (false, _) => Err(GuardError::OtherSubject),
+            (true, Some(user)) => self.order(errand, user, notification.id),
+            (true, None) => {
+                let orders = Orders::Become {
+                    name: std::mem::take(&mut errand.name),
+                    arguments: std::mem::take(&mut errand.arguments),
+                    environment: std::mem::take(&mut errand.environment),
+                    confinement: errand.permit.confinement().clone(),
+                };
+                let given = written(&orders).and_then(|orders| seccomp::give(self.listener.as_fd(), notification.id, orders.as_fd()));
                 errand.stage = Stage::Ordered;
-                seccomp::give(self.listener.as_fd(), notification.id, orders.as_fd()).is_ok()
+                self.errands.insert(caller.group, errand);
+                given.map_err(GuardError::Orders)
             }
-            _ => false,
         };
-        if given {
+        if given.is_ok() {
             return None;
         }
+        self.errands.remove(&caller.group);
         self.answer(notification.id, Answer::Errno(libc::EACCES));
-        self.end_errand(caller)
+        Some(Received::Lapsed { pid: raw(caller.group), decision })
     }
 
     fn enter_program(&mut self, caller: &Caller, notification: &Notification) -> Option<Received> {
@@ -228,15 +302,17 @@ impl Guard {
 
     /// The errands of processes that have died on the way.
     pub(super) fn lost_errands(&mut self) -> Vec<Reaped> {
+        let mut lapsed = self.lost_stands();
         if self.errands.is_empty() {
-            return Vec::new();
+            return lapsed;
         }
         let commits = &self.commits;
         // what dies in the middle of a commit is told by its tracing
         let is_lost = |errand: &Errand| !lives(&errand.process) && !commits.values().any(|commit| commit.group == errand.group);
         let lost: Vec<Pid> = self.errands.iter().filter(|(_, errand)| is_lost(errand)).map(|(group, _)| *group).collect();
         let lost = lost.into_iter().filter_map(|group| self.errands.remove(&group));
-        lost.map(|errand| Reaped::Lapsed { pid: raw(errand.group), decision: errand.permit.seq() }).collect()
+        lapsed.extend(lost.map(|errand| Reaped::Lapsed { pid: raw(errand.group), decision: errand.permit.seq() }));
+        lapsed
     }
 }
 

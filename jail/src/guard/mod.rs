@@ -27,6 +27,7 @@ mod attempt;
 mod call;
 mod caller;
 mod child_signal;
+mod elevation;
 mod entry;
 mod environment;
 mod errand;
@@ -38,6 +39,7 @@ mod reap;
 mod remote;
 mod rules;
 mod shebang;
+mod stand;
 mod subtree;
 mod verify;
 
@@ -48,6 +50,7 @@ pub use subtree::Unended;
 use crate::sys::ptrace;
 use crate::sys::seccomp::{self, Answer, Notification};
 use crate::sys::signal::Watchdog;
+use crate::users::Others;
 use caller::{Ancestors, Caller};
 use errand::Errand;
 use image::Images;
@@ -67,6 +70,7 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
+use stand::Stand;
 use subtree::Subtree;
 use verify::Expected;
 
@@ -152,6 +156,9 @@ pub struct Guard {
     errands: HashMap<Pid, Errand>,
     /// Programs whose descendants are known: trusted, or to be ended together.
     subtrees: Vec<Subtree>,
+    /// Helpers that stand for programs of other users.
+    stands: HashMap<Pid, Stand>,
+    others: Option<Others>,
     enforcement: Enforcement,
     /// Seized when the caller was already gone and its number perhaps another's; let go when they stop.
     strays: HashSet<Pid>,
@@ -229,6 +236,8 @@ impl Guard {
             deferred: Vec::new(),
             errands: HashMap::new(),
             subtrees: Vec::new(),
+            stands: HashMap::new(),
+            others: None,
             enforcement: errand::enforcement(),
             strays: HashSet::new(),
             refusals: VecDeque::new(),
@@ -285,20 +294,20 @@ impl Guard {
             self.refuse_with(&attempt, libc::EPERM);
             return Err(GuardError::OtherSubject);
         }
-        let (thread, group, decision) = (attempt.thread, attempt.group, permit.seq());
+        let (notification, thread, group, decision) = (attempt.notification, attempt.thread, attempt.group, permit.seq());
         let (what, then) = if permit.confinement().is_empty() {
             (What::Program(Box::new((attempt.exec, attempt.expected)), None), Answer::Continue)
         } else {
-            match Errand::new(group, attempt.exec, attempt.expected, permit, self.enforcement) {
+            match self.errand(&attempt, permit) {
                 Ok(errand) => self.errands.insert(group, errand),
                 Err(error) => {
-                    self.refuse_waiting(attempt.notification, libc::EPERM);
+                    self.refuse_waiting(notification, libc::EPERM);
                     return Err(error);
                 }
             };
             (What::Redirection, Answer::Errno(libc::EAGAIN))
         };
-        let committed = self.commit(attempt.notification, thread, Commit { group, decision, what }, then);
+        let committed = self.commit(notification, thread, Commit { group, decision, what }, then);
         if committed.is_err() {
             self.errands.remove(&group);
         }

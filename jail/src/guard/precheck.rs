@@ -52,7 +52,7 @@ pub(super) struct Context<'a> {
 }
 
 /// Why there is nothing to judge.
-enum Stop {
+pub(super) enum Stop {
     Errno(i32),
     Rule(Denial),
 }
@@ -131,7 +131,7 @@ fn fill(context: &mut Context<'_>, caller: &Caller, notification: &Notification,
 }
 
 /// Finds the image, through the scripts that lead to it, and leaves the facts in `exec`.
-fn resolve(locator: Locator<'_>, images: &mut Images, call: &Call, name: &[u8], exec: &mut Exec) -> Result<Located, Stop> {
+pub(super) fn resolve(locator: Locator<'_>, images: &mut Images, call: &Call, name: &[u8], exec: &mut Exec) -> Result<Located, Stop> {
     let start = if call.dirfd == libc::AT_FDCWD { Start::WorkingDirectory } else { Start::Descriptor(call.dirfd) };
     let last_link = if call.no_follow { OFlags::NOFOLLOW } else { OFlags::empty() };
     let mut file = match name {

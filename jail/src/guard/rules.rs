@@ -78,6 +78,21 @@ pub(super) fn another(path: &[u8]) -> Denial {
     denial("confined", format!("{} is not what was allowed, or not any more", printable(path)), "")
 }
 
+/// The verdict names a user that the jail does not have.
+pub(super) fn no_user(name: &str) -> Denial {
+    denial("no-user", format!("it would run as {}, who does not exist here", printable(name.as_bytes())), "")
+}
+
+/// `sudo` or `su` in a form that stands for no command, or for another user than the verdict names.
+pub(super) fn elevation(name: &str) -> Denial {
+    denial("elevation", format!("it is not a request for a command as {}", printable(name.as_bytes())), "sudo -u USER COMMAND")
+}
+
+/// `sudo` of something that is not installed.
+pub(super) fn no_command(name: &[u8]) -> Denial {
+    denial("no-command", format!("{} is not found among the installed programs", printable(name)), "")
+}
+
 /// Too much waits already.
 pub(super) fn overload() -> Denial {
     denial("exec-overload", "too many execs wait for a decision".to_owned(), "")

@@ -17,7 +17,7 @@ use std::io::Read as _;
 use std::os::fd::OwnedFd;
 
 /// What the kernel has to have loaded.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Expected {
     /// The file.
     pub(super) image: Identity,

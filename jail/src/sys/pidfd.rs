@@ -51,3 +51,14 @@ pub(crate) fn info(thread: BorrowedFd<'_>) -> Option<Info> {
     let pid = |raw: u32| i32::try_from(raw).ok().and_then(Pid::from_raw);
     Some(Info { group: pid(raw.tgid)?, parent: pid(raw.ppid), uid: raw.ruid })
 }
+
+/// The process's number in the caller's PID namespace; none when it is gone.
+pub(crate) fn number(process: BorrowedFd<'_>) -> Option<Pid> {
+    if let Some(info) = info(process) {
+        return Some(info.group);
+    }
+    // on an older kernel: the innermost of its numbers, which is the jail's whatever /proc is shown
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", process.as_raw_fd())).ok()?;
+    let numbers = text.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    numbers.split_whitespace().next_back()?.parse().ok().and_then(Pid::from_raw)
+}

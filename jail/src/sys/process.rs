@@ -216,7 +216,13 @@ pub(crate) fn default_signals() {
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut()) };
 }
 
-/// Ignores or restores a signal.
+/// Gives a signal its default action.
+pub(crate) fn restore(signal: i32) {
+    // SAFETY: the default action runs no code of ours
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
+/// Ignores a signal.
 pub(crate) fn ignore(signal: i32) {
     // SAFETY: setting a signal to be ignored runs no code of ours
     unsafe { libc::signal(signal, libc::SIG_IGN) };

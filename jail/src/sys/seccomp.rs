@@ -80,17 +80,20 @@ pub(crate) fn receive(listener: BorrowedFd<'_>) -> io::Result<Notification> {
 pub(crate) enum Answer {
     /// The call fails with this error number.
     Errno(i32),
+    /// The call returns this number and is not done.
+    Value(u32),
     /// The kernel does the call, reading whatever its pointers point to by then.
     Continue,
 }
 
 /// Answers a notification; `ENOENT` when its caller no longer waits.
 pub(crate) fn send(listener: BorrowedFd<'_>, id: u64, answer: Answer) -> io::Result<()> {
-    let (error, flags) = match answer {
-        Answer::Errno(errno) => (-errno, 0),
-        Answer::Continue => (0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
+    let (val, error, flags) = match answer {
+        Answer::Errno(errno) => (0, -errno, 0),
+        Answer::Value(value) => (i64::from(value), 0, 0),
+        Answer::Continue => (0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
     };
-    let response = libc::seccomp_notif_resp { id, val: 0, error, flags };
+    let response = libc::seccomp_notif_resp { id, val, error, flags };
     // SAFETY: the kernel reads a seccomp_notif_resp, which this is
     let result = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw const response) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }

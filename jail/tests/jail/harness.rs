@@ -125,11 +125,6 @@ impl Session {
         Self { terminal: true, typed: typed.to_vec(), ..Self::new(script) }
     }
 
-    #[allow(dead_code, reason = "the tests of one file use it")]
-    pub(crate) fn held(self, policy: fn(&Exec) -> Confinement) -> Self {
-        Self { policy, ..self }
-    }
-
     pub(crate) fn until(self, until: Until) -> Self {
         Self { until, ..self }
     }
@@ -194,7 +189,10 @@ impl Session {
         let mut jail = Jail::build(&self.spec(privilege)).map_err(|e| text(&e))?;
         let cgroup = jail.cgroup.as_ref().map(|cgroup| cgroup.path().display().to_string()).unwrap_or_default();
         jail.enter().map_err(|e| text(&e))?;
-        let guard = Guard::new(jail.listener.take().unwrap(), Scope { host_proc, init: jail.init, terminal: None }).map_err(|e| text(&e))?;
+        let mut guard = Guard::new(jail.listener.take().unwrap(), Scope { host_proc, init: jail.init, terminal: None }).map_err(|e| text(&e))?;
+        if let Some(others) = jail.others().map_err(|e| text(&e))? {
+            guard.serve_others(others);
+        }
         writeln!(facts, "init {} {cgroup}", jail.init.as_raw_pid()).unwrap();
         rustix::io::write(jail.shell.as_ref().unwrap(), self.script.as_bytes()).unwrap();
         rustix::net::shutdown(jail.shell.as_ref().unwrap(), rustix::net::Shutdown::Write).unwrap();
@@ -224,9 +222,15 @@ impl Session {
             turning.reap();
             turning.guard.end_overdue(Instant::now()).unwrap();
             turning.read(jail.terminal.as_ref());
-            if let Ok(Some(FromInit::ShellExited(status))) = jail.control.receive() {
-                turning.status = Some(status);
-                turning.read(jail.terminal.as_ref());
+            match jail.control.receive() {
+                Ok(Some((FromInit::ShellExited(status), _))) => {
+                    turning.status = Some(status);
+                    turning.read(jail.terminal.as_ref());
+                }
+                Ok(Some((said @ FromInit::Child { .. }, process))) => {
+                    let _ = turning.guard.child_said(said, process);
+                }
+                _ => {}
             }
             if let (Some((after, bytes)), Some(Terminal::Pty { master, .. })) = (next, jail.terminal.as_ref())
                 && let Some(at) = find(&turning.said[from..], after)

@@ -6,7 +6,7 @@ use crate::chain::with_sources;
 use crate::charge::{Charge, KILL_DEADLINE};
 use portcullis_jail::guard::{ChildSignal, Guard, Reaped, Scope};
 use portcullis_jail::kill::{self, KillReport, Reap};
-use portcullis_jail::{ControlError, FromInit, Jail, JailSpec, Privilege, Terminal, profile, pty};
+use portcullis_jail::{ControlError, Said, Jail, JailSpec, Privilege, Terminal, profile, pty};
 use portcullis_model::session::SessionSignal;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -98,7 +98,10 @@ impl Unguarded {
                 (Outlets::Pipes { input, output, error }, None, Some(client_input))
             }
         };
-        let guard = Guard::new(listener, Scope { host_proc, init: jail.init, terminal })?;
+        let mut guard = Guard::new(listener, Scope { host_proc, init: jail.init, terminal })?;
+        if let Some(others) = jail.others().map_err(failed)? {
+            guard.serve_others(others);
+        }
         Ok((Custody { jail, guard, children }, Ends { outlets, shell, client_input }))
     }
 }
@@ -130,7 +133,7 @@ impl Custody {
     }
 
     /// What the jail's init has said.
-    pub(crate) fn init_said(&mut self) -> Result<Option<FromInit>, Fault> {
+    pub(crate) fn init_said(&mut self) -> Result<Option<Said>, Fault> {
         match self.jail.control.receive() {
             Ok(said) => Ok(said),
             // how it ended is told by the reaping

@@ -266,7 +266,10 @@ impl Judging {
     /// Does what was decided.
     fn decided(&mut self, decision: Decision, waiting: Waiting, parties: &mut Parties<'_>) -> Result<(), Fault> {
         match (decision, waiting) {
-            (Decision::Allow(permit), Waiting::Exec(attempt)) => proceed(*attempt, permit, parties),
+            (Decision::Allow(permit), Waiting::Exec(attempt)) => match parties.guard.unable(&attempt, permit.confinement()) {
+                None => proceed(*attempt, permit, parties),
+                Some(denial) => self.refused(Refusal::by_portcullis(attempt.subject(), denial), Waiting::Exec(attempt), parties),
+            },
             (Decision::Allow(permit), Waiting::Line(id)) => accept(id, permit, parties),
             (Decision::Allow(permit), Waiting::Request(id)) => services::accept_request(id, permit, parties),
             (Decision::Deny(refusal), waiting) => self.refused(refusal, waiting, parties),

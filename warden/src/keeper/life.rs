@@ -281,8 +281,14 @@ impl Session {
     fn init_said(&mut self) -> Result<(), End> {
         match self.custody.init_said()? {
             None => Ok(()),
-            Some(FromInit::ShellExited(status)) => Err(End { cause: EndCause::Exit, exit: Some(status) }),
-            Some(FromInit::Failed(what)) => Err(Fault::Jail(what).into()),
+            Some((FromInit::ShellExited(status), _)) => Err(End { cause: EndCause::Exit, exit: Some(status) }),
+            Some((FromInit::Failed(what), _)) => Err(Fault::Jail(what).into()),
+            Some((said @ FromInit::Child { .. }, process)) => {
+                for event in self.custody.guard.child_said(said, process).into_iter().filter_map(|reaped| event_of(reaped).transpose()) {
+                    self.evidence.note(event?).map_err(Fault::from)?;
+                }
+                Ok(())
+            }
         }
     }
 
