@@ -43,11 +43,6 @@ fn stand() -> i32 {
     for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
         process::ignore(signal);
     }
-    // the program is in the job only where that belongs to the session's terminal; elsewhere ^C ends this process, and so the program
-    if rustix::process::getsid(None) == Ok(Pid::INIT) {
-        process::ignore(libc::SIGINT);
-        process::ignore(libc::SIGQUIT);
-    }
     loop {
         let news = match process::ask_guard(NEWS) {
             Ok(number) => News::decode(number),
@@ -55,6 +50,13 @@ fn stand() -> i32 {
             Err(_) => None,
         };
         match news {
+            // before that ^C ends this process, and with it the program; and always where the program cannot be in the job, because that
+            // is another session's than init's
+            Some(News::Joined) if rustix::process::getsid(None) == Ok(Pid::INIT) => {
+                process::ignore(libc::SIGINT);
+                process::ignore(libc::SIGQUIT);
+            }
+            Some(News::Joined) => {}
             Some(News::Exited(status)) => return i32::from(status),
             Some(News::Killed(signal)) => return die(i32::from(signal)),
             Some(News::Stopped(signal)) => stop(i32::from(signal)),

@@ -47,6 +47,8 @@ pub(crate) enum Orders {
 /// What has become of a program, as one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum News {
+    /// It is in the job from now on, and hears what the terminal says to that.
+    Joined,
     /// It ended with this status.
     Exited(u8),
     /// It was ended by this signal.
@@ -64,6 +66,7 @@ impl News {
             Self::Killed(signal) => 0x200 | u32::from(signal),
             Self::Stopped(signal) => 0x300 | u32::from(signal),
             Self::NotStarted => 0x400,
+            Self::Joined => 0x500,
         }
     }
 
@@ -74,6 +77,7 @@ impl News {
             2 => Some(Self::Killed(low)),
             3 => Some(Self::Stopped(low)),
             4 => Some(Self::NotStarted),
+            5 => Some(Self::Joined),
             _ => None,
         }
     }
@@ -94,10 +98,10 @@ mod tests {
 
     #[test]
     fn news_survive() {
-        for news in [News::Exited(0), News::Exited(255), News::Killed(2), News::Stopped(20), News::NotStarted] {
+        for news in [News::Exited(0), News::Exited(255), News::Killed(2), News::Stopped(20), News::NotStarted, News::Joined] {
             assert_eq!(News::decode(news.encode().into()), Some(news));
         }
-        for nonsense in [0, 7, 0x500, -1, i64::MAX] {
+        for nonsense in [0, 7, 0x600, -1, i64::MAX] {
             assert_eq!(News::decode(nonsense), None, "{nonsense:x}");
         }
     }

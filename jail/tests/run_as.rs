@@ -167,14 +167,14 @@ fn a_job_of_root_is_the_terminals_like_any_other() {
         ("still 148\r\n", b"fg\n"),
         ("ROOT\r\n", b"word\n"),
         ("got word\r\n", b"sleep 77 ROOT 2>/dev/null; sh -c 'sleep 78' ROOT &\n"),
-        ("] ", b"sleep 0.3; kill %1; wait; echo ended\n"),
-        ("ended\r\n", b"echo x | sh -c 'cat; id -u' ROOT | wc -l\n"),
-        ("2\r\n", b"sh -c 'sleep 60' ROOT\n"),
-        ("ROOT\r\n", b"\x1c"),
-        ("> ", b"echo last; exit\n"),
+        ("] ", b"sleep 0.3; kill %1; wait %1; echo bg=$?\n"),
+        ("bg=143\r\n", b"echo x | sh -c 'cat; id -u' ROOT | wc -l\n"),
+        ("2\r\n", b"sh -c 'echo up; sleep 60' ROOT\n"),
+        ("up\r\n", b"\x1c"),
+        ("Quit", b"echo last; exit\n"),
     ];
     let outcome = Session { policy: root, ..Session::interactive(typed) }.run(Who::Root);
-    let said = ["^Ccaught", "rc=9", "Stopped", "still 148", "got word", "Terminated", "ended", "> 2", "^\\Quit", "last"];
+    let said = ["^Ccaught", "rc=9", "Stopped", "still 148", "got word", "bg=143", "^\\Quit", "last"];
     assert!(said.iter().all(|text| outcome.output.contains(text)), "{}", outcome.output);
     assert_eq!(outcome.survivors, 0);
 }

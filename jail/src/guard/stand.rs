@@ -111,6 +111,7 @@ impl Guard {
             (OfChild::Made, Some(process)) => {
                 let group = number_of(&self.scope.host_proc, &process);
                 if let Some((errand, group)) = stand.errand.take().zip(group) {
+                    stand.news.push_back(News::Joined);
                     self.errands.insert(group, errand.of_child(process, group));
                     if let Some(others) = &self.others {
                         let _ = control::send(others.init.as_fd(), &Message::Begin(number), None);
