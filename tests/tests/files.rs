@@ -128,11 +128,10 @@ fn scp_works_in_both_modes_and_no_shell_reads_the_name() -> Result<()> {
     std::fs::write(tree.join("inner/b"), "b")?;
     std::fs::write(tree.join("inner/empty"), "")?;
     for mode in ["-s", "-O"] {
-        // a session's home is gone with it: what goes in and has to come out again goes through the one folder that lasts, /tmp of the test is not it
-        let up = scp(&access, &[mode, "-r", "-p"], tree.as_os_str(), OsStr::new(&remote(&access, "tree")))?;
+        let up = scp(&access, &[mode, "-r", "-p"], tree.as_os_str(), OsStr::new(&remote(&access, &format!("tree{mode}"))))?;
         ensure!(up.status == Some(0), "{mode}: {up:?}\n{}", stage.output());
         let decided = decided(&events(&stage)?);
-        ensure!(decided.iter().any(|d| d == &format!("write /home/{}/tree/inner/b", access.account)), "{mode}: {decided:#?}");
+        ensure!(decided.iter().any(|d| d == &format!("write /home/{}/tree{mode}/inner/b", access.account)), "{mode}: {decided:#?}");
         let down = access.home.join(format!("down{mode}"));
         let out = scp(&access, &[mode, "-p"], OsStr::new(&remote(&access, "/etc/hostname")), down.as_os_str())?;
         ensure!(out.status == Some(0) && std::fs::read(&down)? == std::fs::read("/etc/hostname")?, "{mode}: {out:?}");
@@ -371,7 +370,8 @@ fn a_full_home_is_an_error_that_is_told() -> Result<()> {
         let full = scp(&access, &[mode], big.as_os_str(), OsStr::new(&remote(&access, "big")))?;
         ensure!(full.status != Some(0), "{mode}: {full:?}");
     }
-    // and the session after it has all of it again
+    // what has come of it is there, until it is removed
+    ensure!(sftp(&access, "rm big\n")?.status == Some(0));
     let small = access.home.join("small");
     random_file(&small, 1000)?;
     ensure!(scp(&access, &[], small.as_os_str(), OsStr::new(&remote(&access, "small")))?.status == Some(0));

@@ -19,6 +19,7 @@ mod revoke;
 mod samples;
 mod swap;
 mod table;
+mod transfer;
 mod turns;
 mod verdict;
 
@@ -56,6 +57,7 @@ enum Runs {
 const ALL: &[Measurement] = &[
     Measurement { rows: &["revoke-1", "revoke-100", "revoke-1000"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: revoke::counted },
     Measurement { rows: &["revoke-forkbomb"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: revoke::fork_bomb },
+    Measurement { rows: &["sftp-up", "sftp-down"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: transfer::measure },
     Measurement { rows: &["swap-storm", "activate"], runs: Runs::Outside, scheduling: Scheduling::Ordinary, measure: swap::measure },
     Measurement { rows: &["replay"], runs: Runs::Outside, scheduling: Scheduling::Ordinary, measure: replay::measure },
     Measurement { rows: &["exec-guard-vfork", "exec-guard-fork", "exec-guard-asked"], runs: Runs::Inside, scheduling: Scheduling::FirstOnOne, measure: exec::loops },

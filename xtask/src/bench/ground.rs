@@ -155,7 +155,7 @@ fn tools(folder: &Path) -> Result<PathBuf> {
     if std::env::var_os(ISOLATED).is_none() {
         return Ok(folder.to_owned());
     }
-    run(Command::new("mount").args(["-t", "tmpfs", "-o", "mode=755,size=4m", "tmpfs", TOOLS]))?;
+    run(Command::new("mount").args(["-t", "tmpfs", "-o", "mode=755,size=64m", "tmpfs", TOOLS]))?;
     Ok(PathBuf::from(TOOLS))
 }
 

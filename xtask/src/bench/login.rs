@@ -22,7 +22,7 @@ const KEY_EXCHANGE: &str = "KexAlgorithms=curve25519-sha256";
 /// The row.
 pub(super) fn measure(ground: &Ground, _: &Plan) -> Result<Vec<Row>> {
     let access = ground.stage.grant("INFRA_DIAG")?;
-    let peer = Sshd::start(&ground.folder.join("sshd"), &access.key)?;
+    let peer = Sshd::start(&ground.folder.join("sshd"), &access.key, Serves::Prompt)?;
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
     // the first connection learns the host keys
     prompt(ground.meter(), &access)?;
@@ -38,13 +38,19 @@ fn prompt(meter: &Path, access: &Access) -> Result<Vec<f64>> {
 }
 
 /// OpenSSH's server, as root for root and without root for the caller.
-struct Sshd {
+pub(super) struct Sshd {
     child: Child,
     access: Access,
 }
 
 impl Sshd {
-    fn start(folder: &Path, key: &Path) -> Result<Self> {
+    /// The way in.
+    pub(super) fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// One that serves this, entered with this key.
+    pub(super) fn start(folder: &Path, key: &Path, serves: Serves) -> Result<Self> {
         let sshd = machine::find("sshd").context("OpenSSH's server is not there")?;
         if folder.exists() {
             std::fs::remove_dir_all(folder)?;
@@ -67,7 +73,10 @@ impl Sshd {
             "UsePAM no\nUseDNS no\nPrintMotd no\nPrintLastLog no\nMaxStartups 100".to_owned(),
             // a bash without start-up files, whatever the account's shell is and has in its home: Debian's bash reads ~/.bashrc even
             // for a command that sshd runs
-            format!("SetEnv HOME={}\nForceCommand exec bash --norc --noprofile -i", home.display()),
+            match serves {
+                Serves::Prompt => format!("SetEnv HOME={}\nForceCommand exec bash --norc --noprofile -i", home.display()),
+                Serves::Files => "Subsystem sftp internal-sftp".to_owned(),
+            },
         ];
         std::fs::write(&config, lines.join("\n") + "\n")?;
         if rustix::process::geteuid().is_root() {
@@ -86,6 +95,15 @@ impl Sshd {
         ensure!(up, "sshd ended: {}", std::fs::read_to_string(folder.join("log")).unwrap_or_default());
         Ok(sshd)
     }
+}
+
+/// What the peer is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Serves {
+    /// A prompt.
+    Prompt,
+    /// SFTP.
+    Files,
 }
 
 impl Drop for Sshd {
@@ -120,7 +138,7 @@ mod tests {
         let meter = build_meter(&folder, &folder).unwrap();
         let key = folder.join("key");
         keygen(&key, "ed25519", &[]).unwrap();
-        let sshd = Sshd::start(&folder.join("sshd"), &key).unwrap();
+        let sshd = Sshd::start(&folder.join("sshd"), &key, Serves::Prompt).unwrap();
         let nanoseconds = prompt(&meter, &sshd.access).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
         assert!(nanoseconds.len() == 1 && nanoseconds[0] > 1e6, "{nanoseconds:?}");

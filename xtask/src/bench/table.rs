@@ -53,6 +53,9 @@ const TARGETS: &[(&str, Target)] = &[
     // 50,000 subjects a second
     ("replay", Target::P99(20.0)),
     ("ssh-prompt", Target::Ratio(1.0)),
+    // four fifths of the peer's bytes a second
+    ("sftp-up", Target::Ratio(1.25)),
+    ("sftp-down", Target::Ratio(1.25)),
     ("revoke-1000", Target::P99(50.0)),
 ];
 
