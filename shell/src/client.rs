@@ -212,6 +212,7 @@ impl Keeper {
                     self.module = module;
                 }
                 FromKeeper::Message(text) => self.messages.push(text),
+                FromKeeper::Trial { .. } => {}
                 // to a question that only other programs ask
                 FromKeeper::Judged { .. } => {}
             }

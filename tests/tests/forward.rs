@@ -1,4 +1,5 @@
 //! Forwarded connections with the stock client: what is allowed passes, what is not does not, all of it is on record.
+#![expect(clippy::indexing_slicing, reason = "a test")]
 
 use anyhow::{Context as _, Result, ensure};
 use portcullis_tests::client::finish;

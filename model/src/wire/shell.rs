@@ -27,6 +27,14 @@ pub enum ToKeeper {
         /// the line
         line: Line,
     },
+    /// A line that is being typed: what would be said to it? Answered by [`FromKeeper::Trial`] with the same `id`; one that
+    /// comes before the last is answered takes its place. Nothing is recorded or counted, and nothing follows from the answer.
+    Trial {
+        /// the shell's number
+        id: u32,
+        /// the line so far
+        line: Line,
+    },
     /// The operator gave up waiting for the answer to a line.
     Withdraw {
         /// the shell's number
@@ -94,6 +102,13 @@ pub enum FromKeeper {
         id: u32,
         /// the answer
         answer: LineAnswer,
+    },
+    /// The answer to a line that is being typed.
+    Trial {
+        /// the shell's number
+        id: u32,
+        /// why it would be denied now; none when it would not be, or when that is not known
+        denied: Option<Notice>,
     },
     /// An exec was refused while a line ran, whoever in the tree asked for it: to be said when the terminal is free.
     ExecDenied {

@@ -24,7 +24,7 @@ use portcullis_model::time::UnixMs;
 use portcullis_model::verdict::Denial;
 use portcullis_model::wire::judge::ModuleInfo;
 use portcullis_model::wire::shell::{LineAnswer, ToKeeper};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Questions about execs that may be open; past this the guard is not read, and processes wait for their turn.
 const OPEN_MAX: usize = 128;
@@ -32,6 +32,8 @@ const OPEN_MAX: usize = 128;
 const LINES_MAX: usize = 4;
 /// Why nobody is asked about a transfer or a connection.
 const DOES_NOT_WAIT: &str = "transfers and forwarded connections do not wait for an answer";
+/// Least time between two looks at what is being typed.
+const TRIAL_PAUSE: Duration = Duration::from_millis(50);
 /// Execs that are looked at before other work has its turn.
 const EXECS_A_TURN: usize = 64;
 
@@ -44,6 +46,8 @@ enum Waiting {
     Line(u32),
     /// The file server or the forwarder, with the request of this number.
     Request(u32),
+    /// Nobody: what would be said to the line of this number, which is being typed.
+    Trial(u32),
 }
 
 /// The others that a decision concerns.
@@ -73,13 +77,15 @@ pub(crate) struct Judging {
     withdrawn: bool,
     /// Questions to people.
     asks: Asks,
+    /// When a line that is being typed was asked about last.
+    tried: Option<Instant>,
 }
 
 impl Judging {
     /// For a session whose grant ends at `end`.
     pub(crate) fn new(judge: Judge, charter: Charter, end: UnixMs, asks: Asks) -> Self {
         let last = judge.module().map(|module| module.digest);
-        Self { judge, questions: Questions::default(), charter, shell: None, end, last, withdrawn: false, asks }
+        Self { judge, questions: Questions::default(), charter, shell: None, end, last, withdrawn: false, asks, tried: None }
     }
 
     /// The judge.
@@ -158,6 +164,7 @@ impl Judging {
         }
         match message {
             ToKeeper::Line { id, line } => self.line(id, line, parties),
+            ToKeeper::Trial { id, line } => self.trial(id, line, parties),
             ToKeeper::Withdraw { id } => self.withdraw(id, parties),
             // what did not run is not done: a shell that says so does not fill the record with it
             ToKeeper::Done { id, status } if parties.shell.done(id) => Ok(parties.evidence.note(EventKind::LineDone { status })?),
@@ -176,6 +183,19 @@ impl Judging {
             Some(why) => self.settle(Waiting::Line(id), subject, Heard::Silence(Silence::Unaskable(why)), parties),
             None => self.ask(Waiting::Line(id), subject, parties),
         }
+    }
+
+    /// Has a line looked at that is being typed. It is asked about only where equal questions get equal answers: it leaves
+    /// no trace in a module's memory then, and what is answered later cannot depend on it.
+    fn trial(&mut self, id: u32, line: Line, parties: &mut Parties<'_>) -> Result<(), Fault> {
+        let now = Instant::now();
+        let soon = self.tried.is_some_and(|last| now.duration_since(last) < TRIAL_PAUSE);
+        let open = self.questions.count(|waiting| matches!(waiting, Waiting::Trial(_))) > 0;
+        if soon || open || !self.judge.module().is_some_and(|module| module.pure) || !self.has_room() || shell::unaskable(&line).is_some() {
+            return Ok(parties.shell.tried(id, None)?);
+        }
+        self.tried = Some(now);
+        self.ask(Waiting::Trial(id), Subject::Line(line), parties)
     }
 
     fn withdraw(&mut self, id: u32, parties: &mut Parties<'_>) -> Result<(), Fault> {
@@ -259,8 +279,14 @@ impl Judging {
     }
 
     fn settle(&mut self, waiting: Waiting, subject: Subject, heard: Heard, parties: &mut Parties<'_>) -> Result<(), Fault> {
+        let is_the_modules = matches!(heard, Heard::Verdict { .. });
         let decision = decide(subject, heard, self.standing(parties));
-        self.decided(decision, waiting, parties)
+        match (decision, waiting) {
+            // a permit ends here, where nobody can use it; only a module's word is worth a hint
+            (Decision::Deny(refusal), Waiting::Trial(id)) if is_the_modules => Ok(parties.shell.tried(id, Some(shell::notice(&refusal, self.judge.module())))?),
+            (Decision::Deny(_) | Decision::Allow(_) | Decision::Ask(_), Waiting::Trial(id)) => Ok(parties.shell.tried(id, None)?),
+            (decision, waiting) => self.decided(decision, waiting, parties),
+        }
     }
 
     /// Does what was decided.
@@ -272,6 +298,7 @@ impl Judging {
             },
             (Decision::Allow(permit), Waiting::Line(id)) => accept(id, permit, parties),
             (Decision::Allow(permit), Waiting::Request(id)) => services::accept_request(id, permit, parties),
+            (Decision::Allow(_) | Decision::Ask(_), Waiting::Trial(_)) => Ok(()),
             (Decision::Deny(refusal), waiting) => self.refused(refusal, waiting, parties),
             // their clients give up long before a person has answered
             (Decision::Ask(question), Waiting::Request(id)) => self.refused(question.unanswered(DOES_NOT_WAIT), Waiting::Request(id), parties),
@@ -288,6 +315,7 @@ impl Judging {
                 told
             }
             (refusal, Waiting::Request(id)) => self.refuse_request(id, &refusal, parties),
+            (_, Waiting::Trial(_)) => Ok(()),
             (refusal, Waiting::Line(id)) => {
                 parties.evidence.refused(&refusal, 0)?;
                 let Subject::Line(line) = refusal.subject() else { return Ok(()) };

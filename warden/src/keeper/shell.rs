@@ -67,6 +67,11 @@ impl Shell {
         self.say(&FromKeeper::Judged { id, answer })
     }
 
+    /// Says what would become of a line that is being typed; nothing runs from that.
+    pub(crate) fn tried(&mut self, id: u32, denied: Option<Notice>) -> Result<(), Broken> {
+        self.mention(&FromKeeper::Trial { id, denied })
+    }
+
     /// Takes note that a line is done, or was given up; says whether it was the one that ran.
     pub(crate) fn done(&mut self, id: u32) -> bool {
         self.running.take_if(|(running, _)| *running == id).is_some()

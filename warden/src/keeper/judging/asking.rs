@@ -109,7 +109,7 @@ impl Judging {
         let (pid, line) = match &waiting {
             Waiting::Exec(attempt) => (attempt.pid(), None),
             Waiting::Line(id) => (0, Some(*id)),
-            Waiting::Request(_) => (0, None),
+            Waiting::Request(_) | Waiting::Trial(_) => (0, None),
         };
         parties.evidence.note(EventKind::Asked { pid, question: Box::new(asked.clone()) })?;
         let (prompt, approvers) = (asked.ask.prompt.clone(), asked.ask.approvers.clone());
@@ -211,7 +211,7 @@ impl Judging {
         for id in self.asks.open.keys().cloned().collect::<Vec<_>>() {
             let Some(Put { waiting, asked, lapses }) = self.asks.open.remove(&id) else { continue };
             match waiting {
-                Waiting::Line(_) | Waiting::Request(_) => drop(self.asks.open.insert(id, Put { waiting, asked, lapses })),
+                Waiting::Line(_) | Waiting::Request(_) | Waiting::Trial(_) => drop(self.asks.open.insert(id, Put { waiting, asked, lapses })),
                 Waiting::Exec(attempt) => {
                     let pid = attempt.pid();
                     match parties.guard.forget_if_gone(*attempt) {
