@@ -84,7 +84,11 @@ pub struct Keeper {
     more_denials: usize,
     messages: Vec<String>,
     waits: Vec<Waits>,
+    trial: Option<(u32, Option<Notice>)>,
 }
+
+/// Longest message about a line that is being typed: it fits the socket at once, or is not sent.
+const TRIAL_MAX: usize = 16 * 1024;
 
 impl Keeper {
     /// Takes the socket and waits for the welcome.
@@ -93,7 +97,7 @@ impl Keeper {
     /// [`ClientError`].
     pub fn connect(socket: OwnedFd) -> Result<(Self, Welcome), ClientError> {
         let mut keeper =
-            Self { socket, frames: Frames::default(), next: 0, answer: None, module: None, denials: Vec::new(), more_denials: 0, messages: Vec::new(), waits: Vec::new() };
+            Self { socket, frames: Frames::default(), next: 0, answer: None, module: None, denials: Vec::new(), more_denials: 0, messages: Vec::new(), waits: Vec::new(), trial: None };
         let deadline = Instant::now() + WELCOME;
         let mut input = None;
         loop {
@@ -148,6 +152,26 @@ impl Keeper {
                 return Ok(Answered::Withdrawn);
             }
         }
+    }
+
+    /// Asks what would be said to a line that is being typed, if that can be sent at once; its number then.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn try_out(&mut self, line: Line) -> Result<Option<u32>, ClientError> {
+        let id = self.next.wrapping_add(1);
+        let message = frame::encode(&ToKeeper::Trial { id, line })?;
+        if message.len() > TRIAL_MAX || !wait::is_writable(self.socket.as_fd())? {
+            return Ok(None);
+        }
+        self.next = id;
+        self.send(&message)?;
+        Ok(Some(id))
+    }
+
+    /// The last answer to that.
+    pub fn take_trial(&mut self) -> Option<(u32, Option<Notice>)> {
+        self.trial.take()
     }
 
     /// Says that the accepted line `id` is done.
@@ -206,13 +230,13 @@ impl Keeper {
                 FromKeeper::Welcome { .. } => return Err(ClientError::Welcome),
                 FromKeeper::Line { id, answer } => self.answer = Some((id, answer)),
                 FromKeeper::Asked(waits) => self.waits.push(waits),
+                FromKeeper::Trial { id, denied } => self.trial = Some((id, denied)),
                 FromKeeper::ExecDenied { path, notice } => self.keep_denial(path, notice),
                 FromKeeper::Judge { module } => {
                     self.messages.extend(module_message(self.module.as_ref(), module.as_ref()));
                     self.module = module;
                 }
                 FromKeeper::Message(text) => self.messages.push(text),
-                FromKeeper::Trial { .. } => {}
                 // to a question that only other programs ask
                 FromKeeper::Judged { .. } => {}
             }

@@ -21,6 +21,9 @@
 //! without, the trigger is the step. The descriptors are closed for what a line runs; its standard input is the terminal or
 //! the client's input, and never the trigger.
 //!
+//! With a terminal it is told what was entered before (the history of the grant) and each line, for `history` and `fc`; what
+//! was denied is not in its list.
+//!
 //! Limits. The operator shares the engine: who replaces its variables, or writes to the saved copies of the descriptors
 //! that a subshell inherits, can have lines reported as done that are not. He gains nothing but a record that fits less:
 //! each exec is judged by itself. A typed `exit` does not warn about stopped jobs, and `&` does not show the job's number. `$_` does not survive from line to line, and the first sign of `set -x` is doubled.

@@ -3,14 +3,17 @@
 //! [`Front::line`] is the life of a line: parse, judge, run, report. Everything else here is about where lines come from
 //! (an [`editor`], a [`plain`] terminal, a [`piped`] script, one [`command`]) and how answers look.
 
+mod allowed;
 mod banner;
 mod command;
 mod completion;
 mod editor;
+mod foresight;
 mod interactive;
 mod keys;
 pub(crate) mod messages;
 mod own;
+mod past;
 mod piped;
 mod plain;
 mod prompt;

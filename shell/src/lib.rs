@@ -5,6 +5,7 @@
 //! the life of a line. Nothing here is trusted by the rest of Portcullis: what a line leads to is judged again, exec by exec.
 
 pub mod client;
+pub mod edit;
 pub mod engine;
 pub mod front;
 pub mod parse;

@@ -22,7 +22,7 @@ mod word;
 
 pub use builtins::is_builtin;
 pub use deadline::Deadlined;
-pub use units::{Collector, units};
+pub use units::{Collector, joined, units};
 pub(crate) use builtins::all as all_builtins;
 pub(crate) use engine_rule::is_plain_locale;
 
@@ -99,10 +99,32 @@ pub(crate) fn options() -> ParserOptions {
 }
 
 pub(crate) fn program(source: &str) -> Result<brush_parser::ast::Program, Refused> {
-    Parser::new(source.as_bytes(), &options()).parse_program().map_err(|error| match refused(&error) {
+    let parsed = |source: &str| Parser::new(source.as_bytes(), &options()).parse_program();
+    parsed(source).or_else(|error| without_select(source).map_or(Err(error), |source| parsed(&source))).map_err(|error| match refused(&error) {
         Refused::Incomplete { .. } if closes_too_much(source) => denied("syntax", "the line closes what it did not open"),
         refused => refused,
     })
+}
+
+/// The text with each reserved `select` as a `for` of the same length, which the parser knows: what runs in it, and what it
+/// sets, are the same. None when there is none.
+fn without_select(source: &str) -> Option<String> {
+    let tokens = brush_parser::tokenize_str(source).ok()?;
+    let mut text: Vec<char> = source.chars().collect();
+    let (mut begins, mut any) = (true, false);
+    for token in &tokens {
+        match token {
+            brush_parser::Token::Operator(operator, _) => begins = operator != "<" && operator != ">",
+            brush_parser::Token::Word(word, place) => {
+                if begins && word == "select" {
+                    text.splice(place.start.index..place.start.index + 6, "for   ".chars());
+                    any = true;
+                }
+                begins = begins && matches!(word.as_str(), "{" | "if" | "while" | "until" | "then" | "else" | "elif" | "do" | "!" | "time");
+            }
+        }
+    }
+    any.then(|| text.into_iter().collect())
 }
 
 /// Whether a reserved word that closes something stands where a command begins, and nothing is open: to the parser this

@@ -16,10 +16,14 @@ impl Interrupts {
     /// # Errors
     /// The system's.
     pub fn register() -> io::Result<Self> {
+        Self::of(signal_hook::consts::SIGINT)
+    }
+
+    fn of(signal: i32) -> io::Result<Self> {
         let (ours, handlers) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         handlers.set_nonblocking(true)?;
-        signal_hook::low_level::pipe::register(signal_hook::consts::SIGINT, handlers)?;
+        signal_hook::low_level::pipe::register(signal, handlers)?;
         Ok(Self(ours.into()))
     }
 
@@ -36,6 +40,32 @@ impl Interrupts {
 }
 
 impl AsFd for Interrupts {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Changes of the terminal's size (SIGWINCH) since they were last looked at.
+#[derive(Debug)]
+pub struct Resizes(Interrupts);
+
+impl Resizes {
+    /// Takes SIGWINCH over.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn register() -> io::Result<Self> {
+        Interrupts::of(signal_hook::consts::SIGWINCH).map(Self)
+    }
+
+    /// Whether there was one since the last call.
+    #[must_use]
+    pub fn take(&self) -> bool {
+        self.0.take()
+    }
+}
+
+impl AsFd for Resizes {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

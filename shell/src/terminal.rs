@@ -1,13 +1,9 @@
 //! The session's terminal: who owns it, and in what state it is when the operator is to type.
 
-use crate::wait;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::process::Pid;
 use rustix::termios::{ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr, tcsetpgrp};
-use std::time::{Duration, Instant};
-
-/// Longest wait for an answer of the terminal itself: a round trip to the operator.
-const ANSWER: Duration = Duration::from_millis(1500);
+use std::cell::RefCell;
 
 /// The terminal.
 #[derive(Debug)]
@@ -15,6 +11,8 @@ pub struct Terminal {
     tty: OwnedFd,
     own: Pid,
     sane: Termios,
+    /// As it was before it was edited on.
+    before: RefCell<Option<Termios>>,
 }
 
 impl Terminal {
@@ -25,7 +23,7 @@ impl Terminal {
     pub fn open(fd: BorrowedFd<'_>) -> rustix::io::Result<Self> {
         let tty = rustix::io::fcntl_dupfd_cloexec(fd, 3)?;
         let sane = tcgetattr(&tty)?;
-        Ok(Self { tty, own: rustix::process::getpgrp(), sane })
+        Ok(Self { tty, own: rustix::process::getpgrp(), sane, before: RefCell::new(None) })
     }
 
     /// Gives the terminal to a process group.
@@ -63,94 +61,34 @@ impl Terminal {
         tcgetpgrp(&self.tty)
     }
 
-    /// Asks the terminal where its cursor is, and waits for its answer or for a line. An editor on a terminal that does not
-    /// answer would wait for it at each prompt.
-    ///
-    /// The terminal goes on to keep whole lines: while it is asked, the letter that ends its answer ends a line, so that
-    /// nothing has to be read that is meant for somebody else.
+    /// Hands over single keys, unchanged and without echo; the keys that send signals still do.
     ///
     /// # Errors
     /// The system's.
-    pub fn answers(&self) -> rustix::io::Result<(Answers, Vec<u8>)> {
-        let before = tcgetattr(&self.tty)?;
-        let mut asking = before.clone();
-        asking.local_modes -= LocalModes::ECHO;
-        asking.special_codes[SpecialCodeIndex::VEOL] = b'R';
-        tcsetattr(&self.tty, OptionalActions::Now, &asking)?;
-        let asked = self.ask_position();
-        tcsetattr(&self.tty, OptionalActions::Now, &before)?;
-        asked
+    pub fn edit(&self) -> rustix::io::Result<()> {
+        let mut raw = tcgetattr(&self.tty)?;
+        self.before.replace(Some(raw.clone()));
+        raw.input_modes -= InputModes::ICRNL | InputModes::INLCR | InputModes::IGNCR | InputModes::ISTRIP;
+        raw.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN;
+        raw.special_codes[SpecialCodeIndex::VMIN] = 1;
+        raw.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(&self.tty, OptionalActions::Now, &raw)
     }
 
-    fn ask_position(&self) -> rustix::io::Result<(Answers, Vec<u8>)> {
-        rustix::io::write(&self.tty, b"\x1b[6n")?;
-        let deadline = Instant::now() + ANSWER;
-        let mut typed = Vec::new();
-        loop {
-            if !wait::readable([self.tty.as_fd()], Some(deadline))?[0] {
-                return Ok((Answers::No, typed));
-            }
-            let mut room = [0; 4096];
-            let read = rustix::io::read(&self.tty, &mut room)?;
-            typed.extend_from_slice(room.get(..read).unwrap_or_default());
-            if without_reports(&mut typed) {
-                return Ok((Answers::Yes, typed));
-            }
-            if read == 0 || typed.ends_with(b"\n") {
-                return Ok((Answers::NotYet, typed));
-            }
+    /// Ends [`edit`](Self::edit).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn edit_no_more(&self) -> rustix::io::Result<()> {
+        match self.before.take() {
+            Some(before) => tcsetattr(&self.tty, OptionalActions::Now, &before),
+            None => Ok(()),
         }
     }
-}
-
-/// Whether a terminal answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answers {
-    /// It does.
-    Yes,
-    /// It does not.
-    No,
-    /// Somebody typed before it could.
-    NotYet,
 }
 
 impl AsFd for Terminal {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.tty.as_fd()
-    }
-}
-
-/// Removes cursor position reports (`ESC [ row ; column R`) from what was read; says whether there were any. There can be
-/// several: a slow terminal answers an earlier question together with this one.
-pub(crate) fn without_reports(typed: &mut Vec<u8>) -> bool {
-    let mut found = false;
-    while without_report(typed) {
-        found = true;
-    }
-    found
-}
-
-fn without_report(typed: &mut Vec<u8>) -> bool {
-    for start in 0..typed.len() {
-        let Some(rest) = typed.get(start..).and_then(|rest| rest.strip_prefix(b"\x1b[")) else { continue };
-        let length = rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b';').count();
-        if rest.get(length) == Some(&b'R') && length > 2 {
-            typed.drain(start..start + 2 + length + 1);
-            return true;
-        }
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_reports;
-
-    #[test]
-    fn a_report_is_taken_out_of_what_was_typed() {
-        for (text, rest, found) in [("ls\x1b[12;1Rpw", "lspw", true), ("\x1b[1;1R", "", true), ("\x1b[1;1Rls\x1b[24;80R", "ls", true), ("\x1b[A", "\x1b[A", false), ("\x1b[12;", "\x1b[12;", false), ("\x1b[R", "\x1b[R", false)] {
-            let mut typed = text.as_bytes().to_vec();
-            assert_eq!((without_reports(&mut typed), typed.as_slice()), (found, rest.as_bytes()), "{text:?}");
-        }
     }
 }

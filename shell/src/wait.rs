@@ -32,3 +32,17 @@ fn timespec(duration: Duration) -> Timespec {
 pub fn is_readable(fd: BorrowedFd<'_>) -> rustix::io::Result<bool> {
     readable([fd], Some(Instant::now())).map(|[ready]| ready)
 }
+
+/// Whether `fd` takes a short message now.
+///
+/// # Errors
+/// The system's.
+pub fn is_writable(fd: BorrowedFd<'_>) -> rustix::io::Result<bool> {
+    let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    match poll(&mut polled, Some(&now)) {
+        Ok(_) => Ok(polled.iter().any(|fd| fd.revents().contains(PollFlags::OUT))),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error),
+    }
+}

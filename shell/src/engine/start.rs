@@ -84,7 +84,8 @@ impl Engine {
             args.push(std::ffi::OsStr::new("-i"));
             // it would show a prompt of its own before the boot text sets it
             environment.extend([("PS1".into(), "".into()), ("PS2".into(), "".into())]);
-            (boot(&format!("PS0= PS1= PS2= PROMPT_COMMAND={step}\ndeclare +x PS1 PS2\nreadonly PS0 PS1 PS2 PROMPT_COMMAND")), "\n")
+            let past = "[[ -f ~/.portcullis_history && ! -L ~/.portcullis_history ]] && { HISTTIMEFORMAT=; history -r ~/.portcullis_history; unset HISTTIMEFORMAT; } 2>/dev/null";
+            (boot(&format!("{past}\nPS0= PS1= PS2= PROMPT_COMMAND={step}\ndeclare +x PS1 PS2\nreadonly PS0 PS1 PS2 PROMPT_COMMAND")), "\n")
         } else {
             (boot(&format!("__portcullis_step={step}")) + STEP_AGAIN, STEP_AGAIN)
         };

@@ -13,6 +13,7 @@
         [[ $__portcullis_go == "g $__portcullis_n" ]] && builtin break
     done
     __portcullis_last=${__portcullis_status:-$__portcullis_jump} __portcullis_status=
+    [[ $__portcullis_flags == *i* && $__portcullis_line != [[:blank:]]* && $__portcullis_line != *__portcullis_* ]] && builtin history -s -- "$__portcullis_line"
     if [[ $__portcullis_flags == *x* ]]; then __portcullis_line="set -x"$'\n'$__portcullis_line; fi
     if [[ $__portcullis_flags == *u* ]]; then set -u; fi
     if [[ $__portcullis_flags == *e* ]]; then set -e; fi

@@ -1,272 +1,357 @@
-//! Lines from an editor: a terminal that answers.
+//! Lines from the editor.
 //!
-//! What was typed while a line ran is never lost. The terminal keeps it, in whole lines; they are taken one at a time, so
-//! that what is meant for the next program still reaches it. What the editor has read beyond its line's end (a paste without
-//! brackets) is taken back from it and comes first.
-//!
-//! Limit: such a paste is lines for the shell, also where bash would leave the rest of it to the program that the first
-//! line starts.
+//! Keys are read one byte at a time, as bash reads them: what was typed beyond a line's end stays in the terminal, and
+//! reaches the program that the line starts, or the next prompt. While a line is edited, everything else goes on: the
+//! keeper is listened to, the window may change its size, the prompt's clock runs, and the line is looked at ahead
+//! ([`super::foresight`]); none of it keeps a key waiting.
 
-use super::completion::{Known, Names, directory};
-use super::keys::{COMPLETIONS, Keys};
-use super::messages::{self, show};
-use super::prompt::Shown;
+use super::completion::{self, Known, directory};
+use super::foresight::Foresight;
+use super::messages;
+use super::past::Kept;
+use super::prompt::{MORE, SOON_MS, Shown};
 use super::{Front, FrontError, interactive::Input};
-use crate::client::Keeper;
-use crate::parse::{Collector, Deadlined, Functions, Refused, all_builtins, units};
+use crate::edit::history::History;
+use crate::edit::keys::{Decoder, Key};
+use crate::edit::screen::{Screen, Size, Style, View};
+use crate::edit::{Completing, Editor, Keys, Step};
+use crate::parse::{Collector, Deadlined, all_builtins, joined, units};
+use crate::signals::Resizes;
 use crate::terminal::Terminal;
 use crate::wait;
-use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers};
-use reedline::{
-    ColumnarMenu, DefaultHinter, EditCommand, ExternalPrinter, FileBackedHistory, Highlighter, MenuBuilder as _, Reedline, ReedlineMenu, Signal, StyledText, ValidationResult, Validator,
-};
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::termios::{InputModes, OptionalActions, tcgetattr, tcsetattr};
+use rustix::fd::AsFd as _;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Lines that the history holds; it is the session's and ends with it.
+/// Lines that the history holds.
 const HISTORY: usize = 2000;
-/// How often messages of the keeper are looked for while nothing is typed.
-const POLL: Duration = Duration::from_millis(250);
+/// How long a sequence of the terminal may take: readline's own time.
+const SEQUENCE: Duration = Duration::from_millis(500);
+/// Names that are listed without a question.
+const LIST_MAX: usize = 100;
+/// How often the prompt's clock is looked at when the end is near.
+const CLOCK: Duration = Duration::from_secs(5);
 
-/// The editor.
-pub(super) struct Editor {
-    reedline: Reedline,
-    known: Arc<Mutex<Known>>,
-    stop: Arc<AtomicBool>,
-    printer: SyncSender<String>,
-    typed: Vec<u8>,
+/// The editor and its terminal.
+pub(super) struct Lines {
+    editor: Editor,
+    decoder: Decoder,
+    screen: Screen,
+    resizes: Resizes,
+    kept: Option<Kept>,
+    foresight: Foresight,
+    home: Option<PathBuf>,
+    /// Names that wait for the answer whether to list them.
+    names: Option<Vec<Vec<u8>>>,
 }
 
-impl Editor {
-    /// An editor; `typed` is what was typed already.
-    pub(super) fn new(keys: Keys, home: Option<PathBuf>, typed: Vec<u8>) -> Result<Self, FrontError> {
-        let known = Arc::new(Mutex::new(Known { home, ..Known::default() }));
-        let stop = Arc::new(AtomicBool::new(false));
-        let printer = ExternalPrinter::default();
-        let sender = printer.sender();
-        let history = FileBackedHistory::new(HISTORY).map_err(std::io::Error::other)?;
-        let menu = ColumnarMenu::default().with_name(COMPLETIONS).with_marker("$ ");
-        let reedline = Reedline::create()
-            .with_history(Box::new(history))
-            .with_hinter(Box::new(DefaultHinter::default().with_style(reedline::Color::DarkGray.normal())))
-            .with_highlighter(Box::new(Plain))
-            .with_validator(Box::new(Whole::default()))
-            .with_completer(Box::new(Names(Arc::clone(&known))))
-            .with_quick_completions(true)
-            .with_partial_completions(true)
-            .with_menu(ReedlineMenu::EngineCompleter(Box::new(menu)))
-            .with_edit_mode(keys.edit_mode())
-            .with_external_printer(printer)
-            .with_poll_interval(POLL)
-            .with_break_signal(Arc::clone(&stop))
-            .use_bracketed_paste(true);
-        Ok(Self { reedline, known, stop, printer: sender, typed })
+/// What became of one line.
+enum Entered {
+    Line(Vec<u8>),
+    Abandoned,
+    End,
+    Mute,
+}
+
+/// The prompt of the line that is edited.
+enum Prompt<'a> {
+    First(&'a Shown),
+    More,
+}
+
+impl Prompt<'_> {
+    fn styled(&self) -> Vec<(Style, String)> {
+        match self {
+            Self::First(shown) => shown.styled(),
+            Self::More => vec![(Style::Plain, MORE.to_owned())],
+        }
+    }
+
+    /// When it has to be drawn anew.
+    fn renewed(&self) -> Option<Instant> {
+        match self {
+            Self::First(shown) if shown.left() <= SOON_MS + 60_000 => Some(Instant::now() + CLOCK),
+            Self::First(_) | Self::More => None,
+        }
+    }
+}
+
+impl Lines {
+    /// An editor whose history is kept in `home`.
+    pub(super) fn new(home: Option<PathBuf>, terminal: &Terminal) -> Result<Self, FrontError> {
+        let mut history = History::new(HISTORY);
+        let kept = home.as_ref().map(|home| Kept::load(home, HISTORY, |line| {
+            history.add(line);
+        }));
+        Ok(Self {
+            editor: Editor::new(history),
+            decoder: Decoder::default(),
+            screen: Screen::new(terminal.size()),
+            resizes: Resizes::register()?,
+            kept,
+            foresight: Foresight::new()?,
+            home,
+            names: None,
+        })
     }
 
     /// Changes the keys.
-    pub(super) fn set_keys(self, keys: Keys) -> Self {
-        Self { reedline: self.reedline.with_edit_mode(keys.edit_mode()), ..self }
+    pub(super) fn set_keys(&mut self, keys: Keys) {
+        self.editor.set_keys(keys);
     }
 
     /// Reads what the operator enters next: one unit or, from a paste, several.
     pub(super) fn read(&mut self, shown: &Shown, front: &mut Front, cwd: &[u8], terminal: &Terminal) -> Result<Input, FrontError> {
-        let begun = match self.typed_ahead(shown, &front.parser, terminal)? {
-            Ahead::Unit(text) => return Ok(Input::Text(text)),
-            Ahead::End => return Ok(Input::End),
-            Ahead::Begun(text) => text,
-        };
-        self.learn(front, cwd);
-        if !begun.is_empty() {
-            self.reedline.run_edit_commands(&[EditCommand::InsertString(String::from_utf8_lossy(&begun).into_owned())]);
+        terminal.edit()?;
+        let read = self.whole(shown, front, cwd, terminal);
+        terminal.edit_no_more()?;
+        if let Ok(Input::Text(text)) = &read {
+            self.remember(text, &front.parser);
         }
-        let read = self.edit(shown, &mut front.keeper, terminal)?;
-        self.take_back()?;
-        Ok(read)
+        read
     }
 
-    /// Lines that were typed before there was a prompt for them.
-    fn typed_ahead(&mut self, shown: &Shown, parser: &Deadlined, terminal: &Terminal) -> Result<Ahead, FrontError> {
+    /// Lines until a command is whole.
+    fn whole(&mut self, shown: &Shown, front: &mut Front, cwd: &[u8], terminal: &Terminal) -> Result<Input, FrontError> {
         let mut collector = Collector::default();
-        let mut begun = Vec::new();
+        let mut text = Vec::new();
         loop {
-            let line = match self.typed.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
-                Some(end) => {
-                    let rest = self.typed.split_off(end + 1);
-                    let mut line = std::mem::replace(&mut self.typed, rest);
-                    line.pop();
+            let prompt = if text.is_empty() { Prompt::First(shown) } else { Prompt::More };
+            match self.line(&prompt, front, cwd, terminal)? {
+                Entered::Line(mut line) => {
                     line.push(b'\n');
-                    line
-                }
-                None if wait::is_readable(terminal.as_fd())? => {
-                    let mut room = [0; 4096];
-                    let read = rustix::io::read(terminal, &mut room)?;
-                    let mut line = std::mem::take(&mut self.typed);
-                    line.extend_from_slice(room.get(..read).unwrap_or_default());
-                    if line.is_empty() && begun.is_empty() {
-                        return Ok(Ahead::End);
+                    text.extend_from_slice(&line);
+                    for line in line.split_inclusive(|byte| *byte == b'\n') {
+                        let _ = collector.push(line, &front.parser);
                     }
-                    if !line.ends_with(b"\n") {
-                        begun.extend(line);
-                        return Ok(Ahead::Begun(begun));
+                    if collector.is_empty() {
+                        text.pop();
+                        return Ok(Input::Text(text));
                     }
-                    line
                 }
-                None => {
-                    begun.append(&mut self.typed);
-                    return Ok(Ahead::Begun(begun));
-                }
-            };
-            let prompt = if begun.is_empty() { shown.plain() } else { super::prompt::MORE.to_owned() };
-            show(&format!("{prompt}{}\n", portcullis_model::bytes::printable(line.trim_ascii_end())))?;
-            begun.extend_from_slice(&line);
-            if let Some(unit) = collector.push(&line, parser) {
-                return Ok(Ahead::Unit(unit));
+                Entered::Abandoned => return Ok(Input::Interrupted),
+                Entered::End if text.is_empty() => return Ok(Input::End),
+                // as in bash, what is not whole is judged as it is, and that says what is missing
+                Entered::End => return Ok(Input::Text(text)),
+                Entered::Mute => return Ok(Input::Mute),
             }
         }
     }
 
-    fn learn(&self, front: &Front, cwd: &[u8]) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.cwd = directory(cwd);
-        known.forms = front.keeper.module().map(|module| module.allowed.iter().map(|form| form.form.clone()).collect()).unwrap_or_default();
-        let forms: Vec<String> = known.forms.iter().filter_map(|form| form.split_whitespace().next().map(str::to_owned)).collect();
-        known.commands = all_builtins().iter().map(|name| (*name).to_owned()).chain(["allowed", "why"].map(str::to_owned)).chain(forms).collect();
-        known.commands.extend(front.functions.iter().filter_map(|name| String::from_utf8(name.clone()).ok()));
-    }
-
-    /// Edits one line while a thread listens to the keeper.
-    fn edit(&mut self, shown: &Shown, keeper: &mut Keeper, terminal: &Terminal) -> Result<Input, FrontError> {
-        let (stop_read, stop_write) = pipe_with(PipeFlags::CLOEXEC)?;
-        let (printer, stop, reedline) = (self.printer.clone(), Arc::clone(&self.stop), &mut self.reedline);
-        stop.store(false, Ordering::Relaxed);
-        let (signal, listened) = std::thread::scope(|scope| {
-            let listener = scope.spawn(|| listen(keeper, &stop_read, &printer, &stop));
-            let signal = raw(terminal).and_then(|()| Ok(reedline.read_line(shown)?));
-            let _ = crossterm::terminal::disable_raw_mode();
-            drop(stop_write);
-            (signal, listener.join())
-        });
-        match listened {
-            Ok(listened) => listened?,
-            Err(_) => return Err(std::io::Error::other("the listener to the keeper failed").into()),
+    fn remember(&mut self, text: &[u8], parser: &Deadlined) {
+        for unit in units(text, parser) {
+            let line = joined(&unit, parser);
+            if self.editor.remember(&line)
+                && let Some(kept) = &mut self.kept
+            {
+                kept.add(line.trim_ascii_end());
+            }
         }
-        Ok(match signal {
-            Ok(Signal::Success(text)) => Input::Text(text.into_bytes()),
-            Ok(Signal::CtrlC) => Input::Interrupted,
-            Ok(Signal::CtrlD) => Input::End,
-            Ok(_) => Input::Text(Vec::new()),
-            Err(_) => Input::Mute,
-        })
     }
 
-    /// Takes what the editor has read beyond its line.
-    fn take_back(&mut self) -> Result<(), FrontError> {
-        crossterm::terminal::enable_raw_mode()?;
-        let taken = self.events();
-        crossterm::terminal::disable_raw_mode()?;
-        taken
+    /// Edits one line.
+    fn line(&mut self, prompt: &Prompt<'_>, front: &mut Front, cwd: &[u8], terminal: &Terminal) -> Result<Entered, FrontError> {
+        self.editor.begin();
+        self.screen = Screen::new(terminal.size());
+        let _ = front.interrupts.take();
+        terminal.write(b"\x1b[?2004h")?;
+        let mut stale = true;
+        let mut sequence = None;
+        let entered = loop {
+            if stale && !self.decoder.is_pasting() && !wait::is_readable(terminal.as_fd())? {
+                self.draw(prompt, terminal)?;
+                stale = false;
+            }
+            let deadline = [sequence, prompt.renewed(), self.foresight.due()].into_iter().flatten().min();
+            let [typed, said, interrupt, resized, foreseen] =
+                wait::readable([terminal.as_fd(), front.keeper.as_fd(), front.interrupts.as_fd(), self.resizes.as_fd(), self.foresight.as_fd()], deadline)?;
+            if interrupt && front.interrupts.take() {
+                self.leave(prompt, b"^C", terminal)?;
+                break Entered::Abandoned;
+            }
+            if resized && self.resizes.take() {
+                let erased = self.screen.resize(terminal.size());
+                terminal.write(&erased)?;
+                stale = true;
+            }
+            if said {
+                front.keeper.pump()?;
+                stale |= self.tell(front, terminal)?;
+            }
+            if foreseen {
+                stale |= self.foresight.parsed(&mut front.keeper, cwd)?;
+            }
+            if !typed {
+                if sequence.is_some_and(|at| at <= Instant::now()) {
+                    sequence = None;
+                    for key in self.decoder.idle() {
+                        stale = true;
+                        if let Some(entered) = self.key(key, prompt, front, cwd, terminal)? {
+                            self.leave(prompt, b"", terminal)?;
+                            return Ok(entered);
+                        }
+                    }
+                }
+                stale |= self.foresight.look(&self.editor, front);
+                // the prompt's clock
+                stale |= deadline.is_some_and(|at| at <= Instant::now());
+                continue;
+            }
+            let mut room = [0];
+            match rustix::io::read(terminal, &mut room) {
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(rustix::io::Errno::IO) => break Entered::Mute,
+                Ok(0) => break Entered::End,
+                read => {
+                    read?;
+                }
+            }
+            stale = true;
+            let mut entered = None;
+            for key in self.decoder.push(room[0], self.editor.escape()) {
+                entered = entered.or(self.key(key, prompt, front, cwd, terminal)?);
+            }
+            sequence = self.decoder.is_waiting().then(|| Instant::now() + SEQUENCE);
+            self.foresight.typed(self.editor.text());
+            if let Some(entered) = entered {
+                // as bash says it
+                let last: &[u8] = if matches!((&entered, prompt), (Entered::End, Prompt::First(_))) { b"exit" } else { b"" };
+                self.leave(prompt, last, terminal)?;
+                break entered;
+            }
+        };
+        self.foresight.rest();
+        Ok(entered)
     }
 
-    fn events(&mut self) -> Result<(), FrontError> {
-        let mut room = [0; 4];
-        while crossterm::event::poll(Duration::ZERO)? {
-            match crossterm::event::read()? {
-                Event::Key(key) if key.kind != KeyEventKind::Release => match (key.code, key.modifiers) {
-                    (KeyCode::Enter, _) => self.typed.push(b'\n'),
-                    (KeyCode::Char('j'), KeyModifiers::CONTROL) => self.typed.push(b'\n'),
-                    (KeyCode::Char('c' | 'u'), KeyModifiers::CONTROL) => {
-                        let kept = self.typed.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-                        self.typed.truncate(kept);
-                    }
-                    (KeyCode::Char(c), KeyModifiers::NONE | KeyModifiers::SHIFT) => self.typed.extend_from_slice(c.encode_utf8(&mut room).as_bytes()),
-                    (KeyCode::Tab, _) => self.typed.push(b'\t'),
-                    (KeyCode::Backspace, _) if !self.typed.ends_with(b"\n") => {
-                        while self.typed.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
-                    }
-                    _ => {}
-                },
-                Event::Paste(text) => self.typed.extend_from_slice(text.replace('\r', "\n").as_bytes()),
-                Event::Key(_) | Event::FocusGained | Event::FocusLost | Event::Mouse(_) | Event::Resize(..) => {}
+    /// Does what a key means; what is entered by it.
+    fn key(&mut self, key: Key, prompt: &Prompt<'_>, front: &Front, cwd: &[u8], terminal: &Terminal) -> Result<Option<Entered>, FrontError> {
+        if let Some(names) = self.names.take() {
+            match key {
+                Key::Text(byte) if matches!(byte.as_slice(), b"y" | b"Y" | b" ") => self.list(&names, terminal)?,
+                Key::Text(byte) if matches!(byte.as_slice(), b"n" | b"N") => terminal.write(b"\r\n")?,
+                Key::Control(127) => terminal.write(b"\r\n")?,
+                _ => {
+                    terminal.write(b"\x07")?;
+                    self.names = Some(names);
+                }
+            }
+            return Ok(None);
+        }
+        match self.editor.key(key) {
+            Step::Draw => {}
+            Step::Bell => terminal.write(b"\x07")?,
+            Step::Accept => return Ok(Some(Entered::Line(self.editor.text().to_vec()))),
+            Step::End => return Ok(Some(Entered::End)),
+            Step::Abandon => return Ok(Some(Entered::Abandoned)),
+            Step::Clear => {
+                let cleared = self.screen.clear();
+                terminal.write(&cleared)?;
+            }
+            Step::Complete(how) => self.complete(how, prompt, front, cwd, terminal)?,
+        }
+        Ok(None)
+    }
+
+    fn complete(&mut self, how: Completing, prompt: &Prompt<'_>, front: &Front, cwd: &[u8], terminal: &Terminal) -> Result<(), FrontError> {
+        let known = self.known(front, cwd);
+        let completion = completion::complete(&known, self.editor.text(), self.editor.at());
+        let (step, names) = self.editor.complete(&completion, how);
+        if step == Step::Bell {
+            terminal.write(b"\x07")?;
+        }
+        if names.is_empty() {
+            return Ok(());
+        }
+        self.show_whole(prompt, terminal)?;
+        let left = self.screen.leave();
+        terminal.write(&left)?;
+        if names.len() >= LIST_MAX {
+            terminal.write(format!("Display all {} possibilities? (y or n)", names.len()).as_bytes())?;
+            self.names = Some(names);
+            return Ok(());
+        }
+        self.list(&names, terminal)
+    }
+
+    fn list(&mut self, names: &[Vec<u8>], terminal: &Terminal) -> Result<(), FrontError> {
+        let listed = completion::columns(names, self.screen.size().columns);
+        let start: &[u8] = if names.len() >= LIST_MAX { b"\r\n" } else { b"" };
+        Ok(terminal.write(&[start, &listed].concat())?)
+    }
+
+    fn known(&self, front: &Front, cwd: &[u8]) -> Known {
+        let forms = front.keeper.module().map(|module| module.allowed.iter().map(|form| form.form.clone()).collect()).unwrap_or_default();
+        let mut known = Known { cwd: directory(cwd), home: self.home.clone(), ..Known::default() }.with_forms(forms);
+        known.commands.extend(all_builtins().iter().copied().chain(super::own::NAMES.iter().copied()).map(|name| name.as_bytes().to_vec()));
+        known.commands.extend(front.functions.iter().cloned());
+        known
+    }
+
+    fn draw(&mut self, prompt: &Prompt<'_>, terminal: &Terminal) -> Result<(), FrontError> {
+        if self.names.is_some() {
+            return Ok(());
+        }
+        let instead = self.editor.instead_of_prompt();
+        let styled = match &instead {
+            Some(text) => vec![(Style::Plain, text.clone())],
+            None => prompt.styled(),
+        };
+        let (text, at) = if self.editor.hides_its_line() { (&[][..], 0) } else { (self.editor.text(), self.editor.at()) };
+        let drawn = self.screen.draw(View { prompt: &styled, text, at, below: self.foresight.hint() });
+        Ok(terminal.write(&drawn)?)
+    }
+
+    /// Shows the line as it is when it is left: with the cursor at its end and nothing else beside it.
+    fn show_whole(&mut self, prompt: &Prompt<'_>, terminal: &Terminal) -> Result<(), FrontError> {
+        let text = self.editor.text();
+        let drawn = self.screen.draw(View { prompt: &prompt.styled(), text, at: text.len(), below: "" });
+        Ok(terminal.write(&drawn)?)
+    }
+
+    fn leave(&mut self, prompt: &Prompt<'_>, more: &[u8], terminal: &Terminal) -> Result<(), FrontError> {
+        self.names = None;
+        self.decoder = Decoder::default();
+        self.show_whole(prompt, terminal)?;
+        terminal.write(more)?;
+        let left = self.screen.leave();
+        Ok(terminal.write(&[&left, b"\x1b[?2004l\r".as_slice()].concat())?)
+    }
+
+    /// Shows what the keeper says above the prompt; says whether there was anything that changes the screen.
+    fn tell(&mut self, front: &mut Front, terminal: &Terminal) -> Result<bool, FrontError> {
+        let hinted = self.foresight.heard(&mut front.keeper, self.editor.text());
+        let (denials, _) = front.keeper.take_denials();
+        let (waits, said) = (front.keeper.take_waits(), front.keeper.take_messages());
+        let texts: Vec<String> = denials.iter().map(messages::exec_denial).chain(waits.iter().map(messages::waits)).chain(said.iter().map(|text| messages::message(text))).collect();
+        if texts.is_empty() {
+            return Ok(hinted);
+        }
+        let mut out = self.screen.erase();
+        for text in texts {
+            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        terminal.write(&out)?;
+        Ok(true)
+    }
+}
+
+/// The terminal's size is asked for often: it is a call, not a message.
+impl Terminal {
+    fn size(&self) -> Size {
+        rustix::termios::tcgetwinsize(self).map_or(Size::new(0, 0), |size| Size::new(size.ws_row, size.ws_col))
+    }
+
+    /// Writes all of it.
+    fn write(&self, mut bytes: &[u8]) -> rustix::io::Result<()> {
+        while !bytes.is_empty() {
+            match rustix::io::write(self, bytes) {
+                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
-    }
-}
-
-/// What was typed ahead.
-enum Ahead {
-    /// Enough for the shell to act on.
-    Unit(Vec<u8>),
-    /// The beginning of something, to be edited further; it may be empty.
-    Begun(Vec<u8>),
-    /// The end of the input.
-    End,
-}
-
-/// Raw mode as the editor wants it, and a newline from a program that types for the operator is the Enter key.
-fn raw(terminal: &Terminal) -> Result<(), FrontError> {
-    crossterm::terminal::enable_raw_mode()?;
-    let mut modes = tcgetattr(terminal)?;
-    modes.input_modes |= InputModes::INLCR;
-    tcsetattr(terminal, OptionalActions::Now, &modes)?;
-    Ok(())
-}
-
-/// Shows what the keeper says until the other side of `stop_read` is closed. When the keeper goes, the editor is told to end.
-fn listen(keeper: &mut Keeper, stop_read: &OwnedFd, printer: &SyncSender<String>, stop: &AtomicBool) -> Result<(), FrontError> {
-    loop {
-        let heard = wait::readable([keeper.as_fd(), stop_read.as_fd()], None).map_err(FrontError::from).and_then(|[said, over]| {
-            if said {
-                keeper.pump()?;
-            }
-            Ok(over)
-        });
-        match heard {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
-            Err(error) => {
-                stop.store(true, Ordering::Relaxed);
-                return Err(error);
-            }
-        }
-        let (denials, _) = keeper.take_denials();
-        let waits = keeper.take_waits();
-        let messages = keeper.take_messages();
-        let texts = denials.iter().map(messages::exec_denial).chain(waits.iter().map(messages::waits)).chain(messages.iter().map(|text| messages::message(text)));
-        for text in texts {
-            // a full printer means that nobody looks: the terminal does not take more
-            let _ = printer.try_send(text);
-        }
-    }
-}
-
-/// The editor goes on with an incomplete command on the next line.
-#[derive(Default)]
-struct Whole {
-    parser: Deadlined,
-}
-
-impl Validator for Whole {
-    fn validate(&self, text: &str) -> ValidationResult {
-        let whole = |text: &[u8]| !matches!(self.parser.parse(text, b"", &Functions::new()), Err(Refused::Incomplete { .. }));
-        let last = if text.contains('\n') { units(text.as_bytes(), &self.parser).pop().unwrap_or_default() } else { text.as_bytes().to_vec() };
-        if whole(&last) { ValidationResult::Complete } else { ValidationResult::Incomplete }
-    }
-}
-
-/// Text as it is.
-struct Plain;
-
-impl Highlighter for Plain {
-    fn highlight(&self, line: &str, _cursor: usize) -> StyledText {
-        let mut text = StyledText::new();
-        text.push((reedline::Color::Default.normal(), line.to_owned()));
-        text
     }
 }

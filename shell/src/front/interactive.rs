@@ -1,14 +1,14 @@
 //! A session at a terminal.
 
-use super::editor::Editor;
-use super::keys::Keys;
+use super::editor::Lines;
 use super::plain::Plain;
 use super::prompt::Shown;
-use super::{Front, FrontError, INTERRUPTED, Outcome, banner, completion};
+use super::{Front, FrontError, INTERRUPTED, Outcome, banner, completion, keys};
+use crate::edit::Keys;
 use crate::engine::{Engine, EngineError, Mode, value};
 use crate::parse::{Functions, units};
 use crate::signals;
-use crate::terminal::{Answers, Terminal};
+use crate::terminal::Terminal;
 use portcullis_model::session::ExitStatus;
 use rustix::io::fcntl_dupfd_cloexec;
 use std::ffi::OsString;
@@ -30,11 +30,9 @@ pub(super) enum Input {
 /// Where lines come from.
 enum Source {
     /// An editor.
-    Editor(Box<Editor>),
-    /// The terminal's own editing.
+    Editor(Box<Lines>),
+    /// The terminal's own editing: it can do nothing but show text.
     Plain(Plain),
-    /// The same, until it is known whether the terminal answers.
-    Undecided(Plain),
 }
 
 /// Runs the session.
@@ -45,34 +43,21 @@ pub(super) fn run(mut front: Front, program: &str, environment: Vec<(OsString, O
     let mut engine = Engine::start(program, Mode::Interactive { terminal: fcntl_dupfd_cloexec(terminal, 3)? }, environment)?;
     signals::block_stops()?;
     engine.ready(Some(terminal), &mut front.keeper)?;
-    let mut keys = Keys::default();
-    let mut source = if dumb { Source::Plain(Plain::default()) } else { Source::Undecided(Plain::default()) };
+    let mut source = if dumb { Source::Plain(Plain::default()) } else { Source::Editor(Box::new(Lines::new(home.as_deref().map(completion::directory), terminal)?)) };
     let mut status = 0;
     loop {
         front.keeper.poll()?;
         front.say_notices();
-        source = match source {
-            Source::Undecided(plain) if plain.is_idle(terminal)? => match terminal.answers()? {
-                (Answers::Yes, typed) => Source::Editor(Box::new(Editor::new(keys, home.as_deref().map(completion::directory), typed)?)),
-                (Answers::No, typed) => Source::Plain(Plain::new(typed)),
-                (Answers::NotYet, typed) => Source::Undecided(Plain::new(typed)),
-            },
-            source => source,
-        };
         let shown = Shown::new(&front.facts, engine.cwd(), home.as_deref(), status);
         let input = match &mut source {
             Source::Editor(editor) => editor.read(&shown, &mut front, engine.cwd(), terminal)?,
-            Source::Plain(plain) | Source::Undecided(plain) => plain.read(&shown, &mut front, terminal)?,
+            Source::Plain(plain) => plain.read(&shown, &mut front, terminal)?,
         };
         match input {
             Input::Text(text) => {
                 status = front.units(&text, &mut engine, terminal, status)?;
-                if let Some(asked) = asked_keys(&front, &text).filter(|asked| *asked != keys) {
-                    keys = asked;
-                    source = match source {
-                        Source::Editor(editor) => Source::Editor(Box::new(editor.set_keys(keys))),
-                        plain @ (Source::Plain(_) | Source::Undecided(_)) => plain,
-                    };
+                if let (Some(asked), Source::Editor(lines)) = (asked_keys(&front, &text), &mut source) {
+                    lines.set_keys(asked);
                 }
             }
             Input::Interrupted => status = engine.set_status(INTERRUPTED, Some(terminal), &mut front.keeper)?.status,
@@ -87,30 +72,40 @@ impl Front {
     /// Runs what was entered, unit by unit; the first that is refused stops the rest.
     fn units(&mut self, text: &[u8], engine: &mut Engine, terminal: &Terminal, before: i32) -> Result<i32, FrontError> {
         let units = units(text, &self.parser);
-        let units: Vec<_> = units.iter().filter(|unit| !unit.trim_ascii().is_empty()).collect();
+        let all = lines(text);
+        let mut line = 1;
         let mut status = before;
-        for (index, unit) in units.iter().enumerate() {
-            let unit = unit.strip_suffix(b"\n").unwrap_or(unit);
-            match self.line(unit, engine, Some(terminal)).inspect_err(|error| if let FrontError::Engine(error) = error { explain(error) })? {
+        for unit in &units {
+            let next = line + lines(unit);
+            let whole = unit.strip_suffix(b"\n").unwrap_or(unit);
+            let outcome = if whole.trim_ascii().is_empty() { Outcome::Empty } else { self.line(whole, engine, Some(terminal)).inspect_err(|error| if let FrontError::Engine(error) = error { explain(error) })? };
+            let left = (all + 1).saturating_sub(next);
+            let not_run = format!("{left} {} not run", if left == 1 { "line was" } else { "lines were" });
+            match outcome {
                 Outcome::Empty => {}
                 // as in bash, an interrupt is for all that was entered at once
-                Outcome::Ran(ran) if ran == i32::from(INTERRUPTED) && index + 1 < units.len() => {
-                    super::say(&format!("portcullis: interrupted; {} commands after it were not run", units.len() - index - 1));
+                Outcome::Ran(ran) if ran == i32::from(INTERRUPTED) && left > 0 => {
+                    super::say(&format!("portcullis: interrupted in line {line} of {all}: {not_run}"));
                     return Ok(ran);
                 }
                 Outcome::Ran(ran) => status = ran,
                 Outcome::Refused(refused) => {
-                    let rest = units.len() - index - 1;
                     if units.len() > 1 {
-                        let shown: String = portcullis_model::bytes::printable(unit).chars().take(60).collect();
-                        super::say(&format!("portcullis: stopped at command {} of {} ({shown}); the {rest} after it were not run", index + 1, units.len()));
+                        let shown: String = portcullis_model::bytes::printable(whole).chars().take(60).collect();
+                        super::say(&format!("portcullis: line {line} of {all} ({shown}) stopped the rest: {not_run}"));
                     }
                     return Ok(refused);
                 }
             }
+            line = next;
         }
         Ok(status)
     }
+}
+
+/// How many lines a text has.
+fn lines(text: &[u8]) -> usize {
+    text.split_inclusive(|byte| *byte == b'\n').count()
 }
 
 fn asked_keys(front: &Front, text: &[u8]) -> Option<Keys> {
@@ -118,7 +113,7 @@ fn asked_keys(front: &Front, text: &[u8]) -> Option<Keys> {
     if !text.starts_with(b"set ") {
         return None;
     }
-    front.parser.parse(text, b"", &Functions::new()).ok().and_then(|parsed| Keys::asked_by(&parsed.line))
+    front.parser.parse(text, b"", &Functions::new()).ok().and_then(|parsed| keys::asked_by(&parsed.line))
 }
 
 /// Says why the session ends, when it is not what the operator asked for.

@@ -2,14 +2,18 @@
 //! runs, so nobody is asked.
 
 use super::Front;
+use super::allowed::allowed;
 use super::messages::{safe, say, show};
 use crate::terminal::Terminal;
 use jiff::Timestamp;
 use portcullis_model::bytes::printable;
 use portcullis_model::subject::{Command, CommandKind, Line, WordKind};
-use portcullis_model::wire::judge::{AllowedForm, ModuleInfo};
+use portcullis_model::wire::judge::ModuleInfo;
 use portcullis_model::wire::shell::Notice;
 use std::fmt::Write as _;
+
+/// The names of the front end's own commands.
+pub(super) const NAMES: &[&str] = &["allowed", "why"];
 
 /// A command of the front end itself.
 #[derive(Debug, PartialEq, Eq)]
@@ -140,48 +144,6 @@ fn described(command: &Command) -> String {
     format!("{} ({kind}{redirects}{unknown})", words.join(" "))
 }
 
-/// The forms that contain `word`, in two columns where there is a width.
-fn allowed(forms: &[AllowedForm], word: Option<&str>, width: Option<usize>) -> (String, u8) {
-    let wanted = word.unwrap_or_default().to_lowercase();
-    let forms: Vec<(String, String)> = forms
-        .iter()
-        .filter(|form| form.form.to_lowercase().contains(&wanted) || form.note.to_lowercase().contains(&wanted))
-        .map(|form| (safe(&form.form), safe(&form.note)))
-        .collect();
-    if forms.is_empty() {
-        let what = word.map_or("nothing is listed as allowed here".to_owned(), |word| format!("nothing that is allowed here matches {}", safe(word)));
-        return (what, 1);
-    }
-    let Some(width) = width.filter(|width| *width >= 40) else {
-        return (forms.iter().map(|(form, note)| format!("{form}\t{note}")).collect::<Vec<_>>().join("\n"), 0);
-    };
-    let longest = forms.iter().map(|(form, _)| form.chars().count()).max().unwrap_or_default();
-    let column = longest.min(width / 2);
-    let lines = forms.iter().flat_map(|(form, note)| {
-        let fits = form.chars().count() <= column;
-        let mut wrapped = wrap(note, width.saturating_sub(column + 2));
-        let first = if fits && !wrapped.is_empty() { wrapped.remove(0) } else { String::new() };
-        let head = format!("{form:column$}  {first}").trim_end().to_owned();
-        std::iter::once(head).chain(wrapped.into_iter().map(move |line| format!("{:column$}  {line}", ""))).collect::<Vec<_>>()
-    });
-    (lines.collect::<Vec<_>>().join("\n"), 0)
-}
-
-/// Breaks text into lines of at most `width` characters, at spaces where it can.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,15 +157,5 @@ mod tests {
         for other in ["why; ls", "why x", "why > x", "X=1 why", "allowed $x", "allowed a b", "$(why)", "why() { :; }; why"] {
             assert_eq!(own(other), None, "{other}");
         }
-    }
-
-    #[test]
-    fn forms_are_filtered_and_fit_the_terminal() {
-        let form = |form: &str, note: &str| AllowedForm { form: form.into(), note: note.into() };
-        let forms = [form("docker ps [-a]", "lists containers, running ones or all of them"), form("journalctl -u UNIT", "logs\x1b[2J")];
-        assert_eq!(allowed(&forms, None, None), ("docker ps [-a]\tlists containers, running ones or all of them\njournalctl -u UNIT\tlogs\\x1b[2J".into(), 0));
-        let (text, _) = allowed(&forms, Some("DOCKER"), Some(40));
-        assert_eq!(text, "docker ps [-a]  lists containers,\n                running ones or all of\n                them");
-        assert_eq!(allowed(&forms, Some("rm"), Some(80)).1, 1);
     }
 }

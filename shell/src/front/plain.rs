@@ -1,12 +1,11 @@
-//! Lines from a terminal that only shows text (`TERM=dumb`), or that does not answer (`ssh -tt host < file`): the
-//! terminal's own line editing is all there is.
+//! Lines from a terminal that only shows text (`TERM=dumb`): the terminal's own line editing is all there is.
 
 use super::interactive::Input;
 use super::messages::show;
 use super::prompt::{MORE, Shown};
 use super::{Front, FrontError};
 use crate::parse::Collector;
-use crate::terminal::{Terminal, without_reports};
+use crate::terminal::Terminal;
 use crate::wait;
 use rustix::fd::AsFd;
 
@@ -20,16 +19,6 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    /// A plain terminal; `typed` is what was typed already.
-    pub(super) fn new(typed: Vec<u8>) -> Self {
-        Self { typed }
-    }
-
-    /// Whether nothing was typed that has not been taken.
-    pub(super) fn is_idle(&self, terminal: &Terminal) -> Result<bool, FrontError> {
-        Ok(self.typed.is_empty() && !wait::is_readable(terminal.as_fd())?)
-    }
-
     /// Reads what the operator enters next.
     pub(super) fn read(&mut self, shown: &Shown, front: &mut Front, terminal: &Terminal) -> Result<Input, FrontError> {
         let mut collector = Collector::default();
@@ -80,8 +69,6 @@ impl Plain {
                     return Ok(if line.is_empty() { Input::End } else { Input::Text(line) });
                 }
                 self.typed.extend_from_slice(room.get(..read).unwrap_or_default());
-                // answers to the question whether it answers, come late
-                without_reports(&mut self.typed);
                 if self.typed.ends_with(b"\n") {
                     return Ok(Input::Text(std::mem::take(&mut self.typed)));
                 }

@@ -50,9 +50,60 @@ pub fn units(text: &[u8], parser: &Deadlined) -> Vec<Vec<u8>> {
     units
 }
 
+/// Words and signs after which a line goes on without a `;`.
+const OPEN: &[&[u8]] = &[b"do", b"then", b"else", b"elif", b"if", b"while", b"until", b"in", b"{", b"(", b"|", b"&", b"&&", b"||", b"|&", b";", b";;", b")"];
+
+/// A unit of several lines as one, for the history, as bash has it (`cmdhist`): where that is the same command. It is the
+/// unit as it is where it would be another, as with here-documents and quotes.
+#[must_use]
+pub fn joined(unit: &[u8], parser: &Deadlined) -> Vec<u8> {
+    let unit = unit.trim_ascii_end();
+    if !unit.contains(&b'\n') {
+        return unit.to_vec();
+    }
+    let mut one: Vec<u8> = Vec::with_capacity(unit.len());
+    for line in unit.split(|byte| *byte == b'\n') {
+        let before = one.trim_ascii_end();
+        if let Some(before) = before.strip_suffix(b"\\") {
+            one.truncate(before.len());
+            one.extend_from_slice(line);
+            continue;
+        }
+        let word = before.rsplit(|byte| matches!(byte, b' ' | b'\t')).next().unwrap_or_default();
+        let open = OPEN.iter().any(|open| word == *open || (!open[0].is_ascii_alphabetic() && word.ends_with(open)));
+        let length = before.len();
+        one.truncate(length);
+        if length > 0 {
+            one.extend_from_slice(if open { b" " } else { b"; " });
+        }
+        one.extend_from_slice(line.trim_ascii());
+    }
+    let commands = |text: &[u8]| parser.parse(text, b"", &Functions::new()).ok().map(|parsed| parsed.line.commands);
+    match (commands(unit), commands(&one)) {
+        (Some(before), Some(now)) if before == now => one,
+        _ => unit.to_vec(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_history_has_commands_on_one_line_where_that_is_the_same() {
+        for (unit, want) in [
+            ("for i in 1 2\ndo echo $i\ndone", "for i in 1 2; do echo $i; done"),
+            ("if true; then\n  ls\nelse\n  pwd\nfi\n", "if true; then ls; else pwd; fi"),
+            ("f() {\nls\n}", "f() { ls; }"),
+            ("ls |\ncat &&\npwd", "ls | cat && pwd"),
+            ("echo a \\\nb", "echo a b"),
+            ("cat <<E\nx\nE", "cat <<E\nx\nE"),
+            ("echo 'a\nb'", "echo 'a\nb'"),
+            ("case x in\nx) ls;;\n*)\npwd\nesac", "case x in x) ls;; *) pwd; esac"),
+        ] {
+            assert_eq!(String::from_utf8(joined(unit.as_bytes(), &Deadlined::default())).unwrap(), want, "{unit:?}");
+        }
+    }
 
     #[test]
     fn lines_are_cut_where_bash_would_cut_them() {

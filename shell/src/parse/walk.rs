@@ -87,11 +87,20 @@ impl<'a> Walk<'a> {
         at(place.start.index) == Some(&['(', '(']) && place.end.index.checked_sub(2).and_then(at) == Some(&[')', ')'])
     }
 
+    /// The text between the first and the last bracket of a place.
+    fn between(&self, place: &brush_parser::SourceSpan) -> Option<String> {
+        let text = self.text.get(place.start.index..place.end.index)?;
+        Some(text.strip_prefix(&['('])?.strip_suffix(&[')'])?.iter().collect())
+    }
+
     fn compound(&mut self, compound: &ast::CompoundCommand) -> Done {
         use ast::CompoundCommand as C;
         match compound {
             C::Arithmetic(command) if self.is_arithmetic(&command.loc) => self.arithmetic(&command.expr.value),
-            C::Arithmetic(_) => Err(denied("unsupported", "the shell cannot judge a subshell that consists of a subshell; write { ..; } for one of them")),
+            C::Arithmetic(command) => {
+                let inner = self.between(&command.loc).ok_or_else(|| denied("unsupported", "a subshell that consists of a subshell cannot be told from arithmetic here; write { ..; } for one of them"))?;
+                self.deeper(|walk| walk.source(&inner))
+            }
             C::ArithmeticForClause(clause) => {
                 for expr in [&clause.initializer, &clause.condition, &clause.updater].into_iter().flatten() {
                     self.arithmetic(&expr.value)?;
@@ -256,7 +265,11 @@ impl<'a> Walk<'a> {
                 let target = match target {
                     ast::IoFileRedirectTarget::Filename(word) | ast::IoFileRedirectTarget::Duplicate(word) => parts.nested_word(see(&word.value)?),
                     ast::IoFileRedirectTarget::Fd(fd) => Word { text: fd.to_string().into_bytes(), kind: WordKind::Literal },
-                    ast::IoFileRedirectTarget::ProcessSubstitution(kind, subshell) => parts.process_substitution(kind, subshell),
+                    // no file, but a pipe to commands that are listed by themselves
+                    ast::IoFileRedirectTarget::ProcessSubstitution(kind, subshell) => {
+                        let target = parts.process_substitution(kind, subshell);
+                        return Ok(Redirect { fd: number(*fd, default), kind: RedirectKind::Duplicate, target });
+                    }
                 };
                 Ok(Redirect { fd: number(*fd, default), kind, target })
             }

@@ -1,6 +1,6 @@
 //! `ssh host 'command'`.
 
-use super::driver::{Answers, Terminal};
+use super::driver::Terminal;
 use super::piped::run;
 use portcullis_model::session::Purpose;
 
@@ -58,12 +58,12 @@ fn denied_execs_are_said_at_the_end() {
 
 #[test]
 fn a_command_may_have_a_terminal() {
-    let terminal = Terminal::open(command(b"tty; read x; echo got $x; exit 6"), "xterm", Answers::No);
+    let terminal = Terminal::open(command(b"tty; read x; echo got $x; exit 6"), "xterm");
     terminal.expect("/dev/pts/");
     terminal.send("typed\n");
     terminal.expect("got typed\r\n");
     terminal.exits_with(6);
-    let terminal = Terminal::open(command(b"echo here; sleep 60"), "xterm", Answers::No);
+    let terminal = Terminal::open(command(b"echo here; sleep 60"), "xterm");
     terminal.expect("here");
     // there is no shell to stop it for
     terminal.send("\x1a");

@@ -26,19 +26,12 @@ pub(crate) struct Terminal {
     pub(crate) log: Log,
 }
 
-/// Whether the terminal answers when it is asked for its cursor.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Answers {
-    Yes,
-    No,
-}
-
 impl Terminal {
-    pub(crate) fn shell(term: &str, answers: Answers) -> Self {
-        Self::open(Purpose::Shell, term, answers)
+    pub(crate) fn shell(term: &str) -> Self {
+        Self::open(Purpose::Shell, term)
     }
 
-    pub(crate) fn open(purpose: Purpose, term: &str, answers: Answers) -> Self {
+    pub(crate) fn open(purpose: Purpose, term: &str) -> Self {
         let log = Log::default();
         let socket = peer::keeper(purpose, true, None, &log);
         let (pty, pts) = pty_process::blocking::open().unwrap();
@@ -58,11 +51,6 @@ impl Terminal {
             let mut room = [0; 8192];
             loop {
                 let read = (&*reader).read(&mut room).unwrap_or(0);
-                if answers == Answers::Yes {
-                    for _ in 0..room[..read].windows(4).filter(|window| window == b"\x1b[6n").count() {
-                        let _ = (&*reader).write_all(b"\x1b[24;1R");
-                    }
-                }
                 let mut seen = shared.0.lock().unwrap();
                 seen.bytes.extend_from_slice(&room[..read]);
                 seen.over |= read == 0;

@@ -1,9 +1,9 @@
-//! Lines from the editor: a terminal that answers.
+//! Lines from the editor.
 
-use super::driver::{Answers, Terminal};
+use super::driver::Terminal;
 
 fn shell() -> Terminal {
-    let terminal = Terminal::shell("xterm", Answers::Yes);
+    let terminal = Terminal::shell("xterm");
     terminal.prompt();
     terminal
 }
@@ -12,7 +12,7 @@ fn shell() -> Terminal {
 fn a_line_is_edited_judged_and_run() {
     let terminal = shell();
     terminal.send("ecko x\x01\x1b[C\x1b[C\x1b[3~h\r");
-    terminal.expect("2004lx\r\n");
+    terminal.expect("2004l\rx\r\n");
     terminal.prompt();
     terminal.send("rm y\r");
     terminal.expect("portcullis: denied by INFRA_DIAG@4f4f (rule no-rm): rm is not allowed; try: ls\r\n");
@@ -45,11 +45,11 @@ fn of_a_paste_each_command_is_judged_and_a_denial_stops_the_rest() {
     let terminal = shell();
     terminal.send("\x1b[200~echo one\recho two\rcat <<E\rdoc\rE\rrm three\recho four\x1b[201~");
     terminal.send("\r");
-    terminal.expect("2004lone\r\n");
+    terminal.expect("2004l\rone\r\n");
     terminal.expect("two\r\n");
     terminal.expect("doc\r\n");
     terminal.expect("denied by");
-    terminal.expect("stopped at command 4 of 5 (rm three); the 1 after it were not run");
+    terminal.expect("line 6 of 7 (rm three) stopped the rest: 1 line was not run");
     terminal.prompt();
     assert_eq!(terminal.log.lines(), ["echo one", "echo two", "cat <<E\ndoc\nE", "rm three"]);
 }
@@ -60,7 +60,7 @@ fn lines_that_come_at_once_are_run_in_order() {
         let terminal = shell();
         let lines: Vec<String> = (0..40).map(|n| format!("echo n{n}")).collect();
         terminal.send(&format!("{}{newline}", lines.join(newline)));
-        terminal.expect("\nn39\r\n");
+        terminal.expect("\rn39\r\n");
         assert_eq!(terminal.log.lines(), lines, "{newline:?}");
     }
 }
@@ -73,10 +73,10 @@ fn type_ahead_waits_for_its_turn() {
     std::thread::sleep(std::time::Duration::from_millis(400));
     terminal.send("for-read\recho next\recho par");
     terminal.expect("got for-read\r\n");
-    terminal.expect("\r\nnext\r\n");
+    terminal.expect("2004l\rnext\r\n");
     std::thread::sleep(std::time::Duration::from_millis(300));
     terminal.send("tial\r");
-    terminal.expect("2004lpartial\r\n");
+    terminal.expect("2004l\rpartial\r\n");
     assert_eq!(terminal.log.lines(), ["sleep 1; read x; echo got $x", "echo next", "echo partial"]);
 }
 
@@ -108,15 +108,14 @@ fn the_session_ends_when_the_keeper_does() {
 }
 
 #[test]
-fn a_silent_terminal_is_a_plain_one() {
-    let terminal = Terminal::shell("xterm", Answers::No);
+fn lines_that_are_there_before_the_prompt_are_run() {
+    let terminal = Terminal::shell("xterm");
     // as ssh -tt host < file: everything is there at once, and then the end
-    terminal.send("echo o$((1))ne\ncat\nfor-cat\n\x04echo t$((2))wo\n\x04");
+    terminal.send("echo o$((1))ne\necho t$((2))wo\nexit 3\n");
     terminal.expect("o1ne\r\n");
-    terminal.expect("for-cat\r\n");
     terminal.expect("t2wo\r\n");
-    assert_eq!(terminal.log.lines(), ["echo o$((1))ne", "cat", "echo t$((2))wo"]);
-    terminal.exits_with(0);
+    assert_eq!(terminal.log.lines()[..2], ["echo o$((1))ne", "echo t$((2))wo"]);
+    terminal.exits_with(3);
 }
 
 #[test]
@@ -129,7 +128,7 @@ fn vi_keys_can_be_had() {
     terminal.send("\x1b");
     std::thread::sleep(std::time::Duration::from_millis(200));
     terminal.send("x\r");
-    terminal.expect("2004lxy\r\n");
+    terminal.expect("2004l\rxy\r\n");
 }
 
 #[test]
@@ -146,7 +145,7 @@ fn an_interrupt_stops_the_rest_of_a_paste() {
     terminal.expect("2004l");
     std::thread::sleep(std::time::Duration::from_millis(500));
     terminal.send("\x03");
-    terminal.expect("interrupted; 1 commands after it were not run");
+    terminal.expect("interrupted in line 1 of 2: 1 line was not run");
     terminal.prompt();
     assert_eq!(terminal.log.lines(), ["sleep 30"]);
 }

@@ -1,10 +1,10 @@
 //! Jobs, signals and what programs do to the terminal.
 
-use super::driver::{Answers, Terminal};
+use super::driver::Terminal;
 use std::time::Duration;
 
 fn shell() -> Terminal {
-    let terminal = Terminal::shell("dumb", Answers::No);
+    let terminal = Terminal::shell("dumb");
     terminal.prompt();
     terminal
 }
@@ -110,7 +110,7 @@ fn many_interrupts_and_stops_tear_no_line() {
 
 #[test]
 fn full_screen_programs_own_the_terminal() {
-    let terminal = Terminal::shell("xterm", Answers::No);
+    let terminal = Terminal::shell("xterm");
     terminal.prompt();
     terminal.send("vim -u NONE -i NONE -n\n");
     terminal.expect("\x1b[?1049h");

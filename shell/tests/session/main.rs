@@ -9,3 +9,4 @@ mod jobs;
 mod peer;
 mod piped;
 mod plain;
+mod state;

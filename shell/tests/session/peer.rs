@@ -111,6 +111,10 @@ fn serve(mut socket: UnixStream, welcome: &FromKeeper, input: Option<OwnedFd>, l
         frames.push(&room[..read]);
         while let Some(message) = frames.next::<ToKeeper>().unwrap() {
             log.0.lock().unwrap().push(message.clone());
+            if let ToKeeper::Trial { id, line } = &message {
+                let denied = answer(line).and_then(|answer| if let LineAnswer::Denied(notice) = answer { Some(notice) } else { None });
+                say(&mut socket, &FromKeeper::Trial { id: *id, denied })?;
+            }
             let ToKeeper::Line { id, line } = message else { continue };
             let text = String::from_utf8_lossy(&line.text).into_owned();
             if let Some(answer) = answer(&line) {

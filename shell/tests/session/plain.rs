@@ -1,16 +1,16 @@
 //! Lines at a terminal that only shows text.
 
-use super::driver::{Answers, Terminal};
+use super::driver::Terminal;
 
 fn shell() -> Terminal {
-    let terminal = Terminal::shell("dumb", Answers::No);
+    let terminal = Terminal::shell("dumb");
     terminal.prompt();
     terminal
 }
 
 #[test]
 fn lines_are_judged_and_run() {
-    let terminal = Terminal::shell("dumb", Answers::No);
+    let terminal = Terminal::shell("dumb");
     let banner = terminal.prompt();
     for part in ["INFRA_DIAG", "node1", "alice", "OPS-7", "recorded", "left"] {
         assert!(banner.contains(part), "{part}: {banner}");

@@ -8,7 +8,7 @@ const PICTURE: &[(&str, &[&str], &[&str])] = &[
     ("model", &[], &[]),
     ("sdk/profile", &[], &[]),
     ("policy", &["model", "profile"], &["wasmtime", "wasmtime-wizer"]),
-    ("shell", &["model"], &["reedline", "brush-parser"]),
+    ("shell", &["model"], &["brush-parser", "unicode-width"]),
     ("sftp", &["model"], &[]),
     ("jail", &["model"], &["landlock", "seccompiler", "caps"]),
     ("recording", &["model"], &[]),
