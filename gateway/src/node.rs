@@ -44,6 +44,8 @@ pub enum Event {
     Greet(oneshot::Sender<FromNode>),
     /// There is no connection to the controller any more.
     Unlinked,
+    /// The node is being stopped: its sessions end, and are told so, before their connections do.
+    Stopping,
     /// The warden was asked to keep a grant.
     Installed {
         /// the grant
@@ -198,6 +200,11 @@ impl Node {
                 self.asks.linked();
             }
             Event::Unlinked => self.asks.unlinked(),
+            Event::Stopping => {
+                for session in self.sessions.keys().cloned() {
+                    self.end_session(session, EndCause::Shutdown);
+                }
+            }
             Event::Installed { grant, error } => {
                 let id = grant.id.clone();
                 if error.is_none() && !self.is_revoked(&id) {
@@ -227,7 +234,7 @@ impl Node {
                 tracing::info!(session = %receipt.session, cause = ?receipt.cause, killed = receipt.killed, survivors = receipt.survivors.len(), "session ended");
                 self.sessions.remove(&receipt.session);
                 self.asks.session_ended(&receipt.session);
-                if matches!(receipt.cause, EndCause::Revoked | EndCause::Expired) {
+                if matches!(receipt.cause, EndCause::Revoked | EndCause::Closed | EndCause::Expired) {
                     self.access.bar(&receipt.grant);
                     self.access.cut(&receipt.grant);
                 }

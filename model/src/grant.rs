@@ -50,7 +50,20 @@ impl Grant {
     }
 }
 
-/// The end of a grant before its time.
+/// Why a grant is ended by the controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// A person revoked it.
+    #[default]
+    Revoke,
+    /// The operator closed the request.
+    Close,
+    /// Its time is over, and the controller writes it down; the node has ended it by itself.
+    Expire,
+}
+
+/// The end of a grant, at its time or before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Revocation {
@@ -66,6 +79,9 @@ pub struct Revocation {
     pub by: String,
     /// Why, as said by that person.
     pub reason: String,
+    /// What kind of end it is; those that were signed before there were kinds are revocations.
+    #[serde(default)]
+    pub ending: Ending,
 }
 
 /// Why signed bytes are not acted on.
@@ -179,6 +195,7 @@ mod tests {
             at: UnixMs(5),
             by: "carol".into(),
             reason: "enough".into(),
+            ending: Ending::Close,
         }
     }
 

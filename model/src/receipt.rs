@@ -13,6 +13,8 @@ pub enum EndCause {
     Disconnect,
     /// The grant was revoked.
     Revoked,
+    /// The operator closed the request: the work is done.
+    Closed,
     /// The grant's time was over.
     Expired,
     /// No input for the grant's idle time.
@@ -21,7 +23,7 @@ pub enum EndCause {
     Fault(String),
     /// A person ended this one session; the grant goes on.
     Terminated,
-    /// The node is shutting down.
+    /// The node is being stopped.
     Shutdown,
     /// The policy in force does not allow the action on this node any more.
     PolicyWithdrawn,

@@ -85,6 +85,7 @@ pub struct Keeper {
     messages: Vec<String>,
     waits: Vec<Waits>,
     trial: Option<(u32, Option<Notice>)>,
+    urgent: Vec<String>,
 }
 
 /// Longest message about a line that is being typed: it fits the socket at once, or is not sent.
@@ -97,7 +98,7 @@ impl Keeper {
     /// [`ClientError`].
     pub fn connect(socket: OwnedFd) -> Result<(Self, Welcome), ClientError> {
         let mut keeper =
-            Self { socket, frames: Frames::default(), next: 0, answer: None, module: None, denials: Vec::new(), more_denials: 0, messages: Vec::new(), waits: Vec::new(), trial: None };
+            Self { socket, frames: Frames::default(), next: 0, answer: None, module: None, denials: Vec::new(), more_denials: 0, messages: Vec::new(), waits: Vec::new(), trial: None, urgent: Vec::new() };
         let deadline = Instant::now() + WELCOME;
         let mut input = None;
         loop {
@@ -146,7 +147,7 @@ impl Keeper {
             let [message, interrupt] = wait::readable([self.socket.as_fd(), interrupts.as_fd()], None)?;
             if message {
                 self.pump()?;
-                self.say_waits();
+                self.say_urgent();
             } else if interrupt && interrupts.take() {
                 self.send(&frame::encode(&ToKeeper::Withdraw { id })?)?;
                 return Ok(Answered::Withdrawn);
@@ -209,7 +210,7 @@ impl Keeper {
 
     /// Messages for the operator since the last call.
     pub fn take_messages(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.messages)
+        self.urgent.drain(..).chain(self.messages.drain(..)).collect()
     }
 
     /// What waits for an approval, since the last call.
@@ -217,8 +218,11 @@ impl Keeper {
         std::mem::take(&mut self.waits)
     }
 
-    /// Tells the operator at once what waits for an approval: there is no other time to say so.
-    pub(crate) fn say_waits(&mut self) {
+    /// Tells the operator at once what cannot be told later: what waits for an approval, and that the session is about to end.
+    pub(crate) fn say_urgent(&mut self) {
+        for text in std::mem::take(&mut self.urgent) {
+            say(&messages::message(&text));
+        }
         for waits in self.take_waits() {
             say(&messages::waits(&waits));
         }
@@ -236,7 +240,7 @@ impl Keeper {
                     self.messages.extend(module_message(self.module.as_ref(), module.as_ref()));
                     self.module = module;
                 }
-                FromKeeper::Message(text) => self.messages.push(text),
+                FromKeeper::Message(text) => self.urgent.push(text),
                 // to a question that only other programs ask
                 FromKeeper::Judged { .. } => {}
             }

@@ -245,7 +245,7 @@ impl Engine {
             let [status, keeps, ended] = wait::readable([self.status.as_fd(), keeper.as_fd(), self.pidfd.as_fd()], None)?;
             if keeps {
                 keeper.pump()?;
-                keeper.say_waits();
+                keeper.say_urgent();
             }
             if status {
                 let mut room = [0; 8192];

@@ -202,7 +202,7 @@ impl Front {
     /// Says whatever the keeper has to say.
     fn say_notices(&mut self) {
         self.say_denials();
-        self.keeper.say_waits();
+        self.keeper.say_urgent();
         for message in self.keeper.take_messages() {
             say(&messages::message(&message));
         }

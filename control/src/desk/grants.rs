@@ -1,11 +1,12 @@
 //! Grants as a request begins, and their ends as it ends; both inside the transaction that moves the request.
 
 use super::{Desk, DeskError, entropy};
+use crate::domain::life::Event;
 use crate::domain::request::{AccessRequest, Transition};
 use crate::domain::text::TargetName;
 use crate::store::Write;
 use portcullis_model::account::AccountName;
-use portcullis_model::grant::{Grant, Revocation, Signed};
+use portcullis_model::grant::{Ending, Grant, Revocation, Signed};
 use portcullis_model::id::{GrantId, RequestId};
 
 /// The account of a request's grants: `op-` and the characters of the request's id.
@@ -56,6 +57,11 @@ impl Desk {
                 at: act.at(),
                 by: act.author().name().to_owned(),
                 reason: act.why().to_string(),
+                ending: match act.event() {
+                    Event::Close => Ending::Close,
+                    Event::Expire => Ending::Expire,
+                    _ => Ending::Revoke,
+                },
             };
             let signed = Signed::sign(&revocation, &self.key)?;
             write.insert_revocation(&grant, &signed, act.at()).await?;

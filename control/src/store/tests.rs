@@ -197,6 +197,7 @@ async fn the_first_receipt_stays_and_only_a_clean_one_settles() {
         at: UnixMs(5),
         by: "carol".to_owned(),
         reason: "enough".to_owned(),
+        ending: Default::default(),
     };
     let signed = Signed::sign(&revocation, &ed25519_dalek::SigningKey::from_bytes(&[9; 32])).unwrap();
     write.insert_revocation(&stored, &signed, UnixMs(5)).await.unwrap();

@@ -120,6 +120,9 @@ pub(super) struct Create {
     /// For how long, as in 2h
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
     duration: Option<Duration>,
+    /// End a session after so much time without input; at most what the customer has set, which is the default
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    idle: Option<Duration>,
     /// The ticket that the work is done under
     #[arg(long, default_value = "")]
     ticket: String,
@@ -175,7 +178,7 @@ async fn create(desk: &Desk, create: Create) -> Result<Outcome, CliError> {
         reason: create.reason,
         duration_s: create.duration.map(|length| length.as_secs()),
         start: None,
-        idle_timeout_s: None,
+        idle_timeout_s: create.idle.map(|time| u32::try_from(time.as_secs()).unwrap_or(u32::MAX)),
     };
     let detail: RequestDetail = Api::new(desk, As::Operator)?.post("/v1/requests", &body).await?;
     desk.screen.show(&detail, |screen| screen.line(detail.request.id.as_str()))?;

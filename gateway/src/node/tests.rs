@@ -3,7 +3,7 @@
 use super::*;
 use crate::access::tests::grant;
 use ed25519_dalek::SigningKey;
-use portcullis_model::grant::{Revocation, Signed};
+use portcullis_model::grant::{Ending, Revocation, Signed};
 use portcullis_model::receipt::Receipt;
 
 struct Desk {
@@ -32,7 +32,7 @@ impl Desk {
 
     fn revocation(&self, number: u8) -> SignedRevocation {
         let Grant { id, request, target, not_before: at, .. } = grant(number, "op-one", "k");
-        Signed::sign(&Revocation { grant: id, request, target, at, by: "carol".into(), reason: "enough".into() }, &self.key).unwrap()
+        Signed::sign(&Revocation { grant: id, request, target, at, by: "carol".into(), reason: "enough".into(), ending: Ending::Revoke }, &self.key).unwrap()
     }
 
     fn up(&mut self, grants: Vec<SignedGrant>) {

@@ -4,7 +4,7 @@ use crate::access::Access;
 use crate::config::Config;
 use crate::layout::Layout;
 use crate::link;
-use crate::node::{Identity, Node, Outbox};
+use crate::node::{Event, Identity, Node, Outbox};
 use crate::session::warden::Warden;
 use crate::ssh::hostkeys::HostKeys;
 use crate::ssh::{Doors, Server};
@@ -58,6 +58,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
         ended = &mut books => return Ok(ended??),
         met = tokio::time::timeout(MEETING, state.warden_met()) => met.with_context(|| format!("no warden answers at {}", layout.warden_socket().display()))?,
     }
+    let books_events = events.clone();
     let controller = link::Controller { address: config.api.listen, token: layout.node_token() };
     let link = tasks.spawn(link::keep(controller, events, outbox.clone(), office.clone()));
     let listening = addresses.iter().map(|address| format!("ssh on {address}")).collect::<Vec<_>>().join(", ");
@@ -65,7 +66,14 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
     super::ready(&listening);
 
     let failed = tokio::select! {
-        ((), ()) = async { tokio::join!(server.serve(stop.clone()), signals) } => None,
+        ((), ()) = async {
+            let told = async {
+                signals.await;
+                // books that are not kept any more have ended everything
+                let _ = books_events.send(Event::Stopping).await;
+            };
+            tokio::join!(server.serve(stop.clone()), told)
+        } => None,
         ended = &mut books => Some(ended),
     };
     if let Some(ended) = failed {

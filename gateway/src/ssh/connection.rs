@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// For the sessions' last lines to be delivered, once the end is decided.
-const LAST_LINES: Duration = Duration::from_millis(500);
+const LAST_LINES: Duration = Duration::from_secs(2);
 /// For the client to be told of the end, and again for it to leave.
 const FAREWELL: Duration = Duration::from_millis(200);
 /// For the protocol's loop and the channels' tasks to be gone after a kill.
@@ -42,6 +42,8 @@ pub(super) struct Line {
     pub(super) peer: SocketAddr,
     /// No new session opens, the connection is about to end.
     pub(super) closing: CancellationToken,
+    /// The node is being stopped, which is why it closes.
+    pub(super) stopping: CancellationToken,
     /// It has ended.
     pub(super) kill: CancellationToken,
     /// A signature was verified.
@@ -53,7 +55,8 @@ pub(super) struct Line {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn run(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr, startup: Startup, closing: CancellationToken) {
+pub(super) async fn run(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr, startup: Startup, stopping: CancellationToken) {
+    let closing = stopping.child_token();
     let hang_up = match prepare(&stream).and_then(|()| HangUp::of(&stream)) {
         Ok(hang_up) => hang_up,
         Err(error) => {
@@ -64,6 +67,7 @@ pub(super) async fn run(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr
     let line = Arc::new(Line {
         peer,
         closing,
+        stopping,
         kill: CancellationToken::new(),
         authenticated: Arc::default(),
         login: Notify::new(),
@@ -139,8 +143,11 @@ async fn client_gone(line: &Line, hang_up: &HangUp) {
 async fn farewell(line: &Line, handle: &OnceLock<Handle>) {
     line.sessions.close();
     let _ = tokio::time::timeout(LAST_LINES, line.sessions.wait()).await;
+    // a message to the client overtakes what its channels have still to send; most clients leave by themselves once they have it
+    tokio::time::sleep(FAREWELL).await;
     if let Some(handle) = handle.get() {
-        let told = handle.disconnect(Disconnect::ByApplication, "access has ended".into(), String::new());
+        let why = if line.stopping.is_cancelled() { "the node is being stopped" } else { "access has ended" };
+        let told = handle.disconnect(Disconnect::ByApplication, why.into(), String::new());
         let _ = tokio::time::timeout(FAREWELL, told).await;
         tokio::time::sleep(FAREWELL).await;
     }

@@ -36,7 +36,7 @@ pub(super) fn run(mut front: Front, line: &[u8], program: &str, environment: Vec
         let [_, said] = wait::readable([pidfd.as_fd(), front.keeper.as_fd()], deadline)?;
         if said {
             front.keeper.pump()?;
-            front.keeper.say_waits();
+            front.keeper.say_urgent();
         }
         let Some((_, status)) = waitpid(Some(pid), WaitOptions::NOHANG | WaitOptions::UNTRACED)? else { continue };
         if let Some(status) = exit_status(status) {

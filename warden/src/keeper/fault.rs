@@ -73,10 +73,11 @@ pub(crate) fn farewell(cause: &EndCause) -> Option<String> {
     let why = match cause {
         EndCause::Exit | EndCause::Disconnect => return None,
         EndCause::Revoked => "access was revoked",
+        EndCause::Closed => "the request was closed",
         EndCause::Expired => "the time of the access is over",
         EndCause::Idle => "there was no input for too long",
-        EndCause::Terminated => "it was terminated",
-        EndCause::Shutdown => "the node is shutting down",
+        EndCause::Terminated => "it was terminated; the access goes on",
+        EndCause::Shutdown => "the node is being stopped",
         EndCause::PolicyWithdrawn => "the policy does not allow this action here any more",
         EndCause::Fault(what) => what,
     };

@@ -60,11 +60,12 @@ fn account(cause: &EndCause, why: &str) -> String {
     let told = match cause {
         EndCause::Exit | EndCause::Disconnect => " after the client had gone",
         EndCause::Revoked => " after access was revoked",
+        EndCause::Closed => " after the request was closed",
         EndCause::Expired => " after the time of the access was over",
         EndCause::Idle => " after there was no input for too long",
         EndCause::Terminated => " after the session was terminated",
         EndCause::PolicyWithdrawn => " after its policy was withdrawn",
-        EndCause::Shutdown => " while the node was shutting down",
+        EndCause::Shutdown => " while the node was being stopped",
         EndCause::Fault(_) => "",
     };
     format!("the keeper died ({why}){told}; the warden closed its recording")

@@ -167,8 +167,9 @@ fn unstarted(cause: &EndCause) -> String {
         EndCause::Fault(what) => format!("the session did not start: {what}"),
         EndCause::Exit | EndCause::Disconnect | EndCause::Idle | EndCause::Terminated => "the session ended before it ran".to_owned(),
         EndCause::Revoked => "access was revoked".to_owned(),
+        EndCause::Closed => "the request was closed".to_owned(),
         EndCause::Expired => "the time of the access is over".to_owned(),
-        EndCause::Shutdown => "the node is shutting down".to_owned(),
+        EndCause::Shutdown => "the node is being stopped".to_owned(),
         EndCause::PolicyWithdrawn => "the policy does not allow this action here any more".to_owned(),
     }
 }

@@ -12,7 +12,7 @@ use crate::charge::{Charge, Order, Place, START_DEADLINE};
 use crate::clock;
 use anyhow::Context as _;
 use portcullis_model::asking::{SignedAnswer, VerifiedAnswer};
-use portcullis_model::grant::{SignedGrant, SignedRevocation};
+use portcullis_model::grant::{Ending, SignedGrant, SignedRevocation};
 use portcullis_model::id::SessionId;
 use portcullis_model::receipt::EndCause;
 use portcullis_model::session::{Front, SessionFacts};
@@ -91,7 +91,7 @@ impl Warden {
         let grant = self.grants.usable(&open.grant, &open.key_fingerprint, now)?;
         // the role chooses the policy: a grant for another is not stretched to fit
         anyhow::ensure!(grant.role == self.settings.role, "the access is for a target of role {}, this node is a {}", grant.role, self.settings.role);
-        anyhow::ensure!(self.stopping.is_none(), "the node is shutting down");
+        anyhow::ensure!(self.stopping.is_none(), "the node is being stopped");
         anyhow::ensure!(self.sessions.under(&grant.id) < SESSIONS_A_GRANT, "there are {SESSIONS_A_GRANT} sessions under this access already");
         anyhow::ensure!(self.sessions.len() + self.leaving.len() < self.settings.max_sessions, "this node runs as many sessions as it may");
         let mut entropy = [0; SessionId::ENTROPY];
@@ -149,6 +149,11 @@ impl Warden {
                 (*revocation, Err(text))
             }
         };
+        let cause = match revocation.ending {
+            Ending::Revoke => EndCause::Revoked,
+            Ending::Close => EndCause::Closed,
+            Ending::Expire => EndCause::Expired,
+        };
         let grant = revocation.grant;
         tracing::info!(grant = %grant, "a grant is revoked");
         if let Some(receipt) = self.grants.receipt(&grant).cloned() {
@@ -168,7 +173,7 @@ impl Warden {
         }
         let keepers = self.sessions.keepers_of(&grant);
         for keeper in &keepers {
-            self.end_session(*keeper, &EndCause::Revoked);
+            self.end_session(*keeper, &cause);
         }
         self.revocations.begin(grant, since, &keepers, answer);
         self.tell_revocations();
@@ -179,7 +184,7 @@ impl Warden {
             EndCause::Disconnect | EndCause::Shutdown => cause,
             EndCause::Fault(what) => EndCause::Fault(format!("gateway: {}", what.chars().take(200).collect::<String>())),
             // these are not the gateway's to say: a revocation is signed, time and idleness are measured here
-            EndCause::Terminated | EndCause::Exit | EndCause::Revoked | EndCause::Expired | EndCause::Idle | EndCause::PolicyWithdrawn => {
+            EndCause::Terminated | EndCause::Exit | EndCause::Revoked | EndCause::Closed | EndCause::Expired | EndCause::Idle | EndCause::PolicyWithdrawn => {
                 EndCause::Terminated
             }
         };

@@ -9,7 +9,7 @@ use portcullis_jail::socket::{self, Received};
 use portcullis_jail::spawn::{Child, ParentDeath, Program, spawn};
 use portcullis_model::account::{AccountName, AccountUid};
 use portcullis_model::action::{Action, Role};
-use portcullis_model::grant::{Grant, Revocation, Signable, Signed};
+use portcullis_model::grant::{Ending, Grant, Revocation, Signable, Signed};
 use portcullis_model::id::{GrantId, RequestId};
 use portcullis_model::layer::LayerState;
 use portcullis_model::session::ExitStatus;
@@ -83,7 +83,7 @@ pub(crate) fn grant_for(n: u8, ms: u64) -> Grant {
 
 pub(crate) fn revocation(n: u8) -> Revocation {
     let grant = grant(n);
-    Revocation { grant: grant.id, request: grant.request, target: grant.target, at: UnixMs(5), by: "carol".into(), reason: "enough".into() }
+    Revocation { grant: grant.id, request: grant.request, target: grant.target, at: UnixMs(5), by: "carol".into(), reason: "enough".into(), ending: Ending::Revoke }
 }
 
 /// A folder with all that a warden needs.
@@ -141,6 +141,16 @@ impl Stage {
             fs::write(&admins, admin).unwrap();
             judge.policies = Some((socket, admins));
         })
+    }
+
+    /// With a judge whose module has people asked, of INFRA_HYPERVISOR. None, with a line that says why, where it was not built.
+    pub(crate) fn with_module_that_asks() -> Option<Self> {
+        let module = std::env::var_os("PORTCULLIS_CANARY").map(|folder| PathBuf::from(folder).join("INFRA_HYPERVISOR.cps.wasm"));
+        let Some(module) = module.filter(|module| module.exists()) else {
+            eprintln!("SKIPPED: PORTCULLIS_CANARY does not say where the modules for tests are built");
+            return None;
+        };
+        Self::with_a_judge(|_, judge| drop(fs::copy(module, judge.modules.join("INFRA_HYPERVISOR.cps.wasm")).unwrap()))
     }
 
     fn with_a_judge(change: impl FnOnce(&Self, &mut Judge)) -> Option<Self> {

@@ -45,6 +45,7 @@ fn revocation(number: u16, reason: &str) -> (GrantId, SignedRevocation) {
         at: UnixMs(1),
         by: "x".repeat(64),
         reason: reason.repeat(1000),
+        ending: Default::default(),
     };
     (id, Signed::sign(&revocation, &key()).unwrap())
 }

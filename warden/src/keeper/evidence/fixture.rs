@@ -43,6 +43,7 @@ pub(crate) fn charge(evidence: &Path) -> Charge {
         pty: None,
         environment: vec![],
         idle_timeout_s: 0,
+        controller: [0; 32],
         layers: vec![],
         place: Place { near: Default::default(), evidence: evidence.to_owned(), evidence_gid: None, judge: "/judge".into(), shell: "/shell".into(), notices: vec![] },
     }

@@ -2,6 +2,7 @@ use super::*;
 use ed25519_dalek::SigningKey;
 use portcullis_model::account::{AccountName, AccountUid};
 use portcullis_model::action::{Action, Role};
+use portcullis_model::grant::Ending;
 use portcullis_model::id::RequestId;
 use portcullis_model::wire::warden::FromWarden;
 use std::fs;
@@ -34,7 +35,7 @@ pub(crate) fn grant(n: u8) -> Grant {
 
 fn revocation(of: &Grant) -> SignedRevocation {
     let (grant, request, target) = (of.id.clone(), of.request.clone(), of.target.clone());
-    SignedRevocation::sign(&Revocation { grant, request, target, at: NOW, by: "carol".into(), reason: "enough".into() }, &controller()).unwrap()
+    SignedRevocation::sign(&Revocation { grant, request, target, at: NOW, by: "carol".into(), reason: "enough".into(), ending: Ending::Revoke }, &controller()).unwrap()
 }
 
 fn signed(grant: &Grant) -> SignedGrant {
@@ -104,7 +105,7 @@ fn an_unsigned_revocation_revokes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut grants = load(folder.path(), NOW);
     grants.install(signed(&grant(1)), NOW).unwrap();
-    let revocation = Revocation { grant: grant(1).id, request: grant(1).request, target: "node1".into(), at: NOW, by: String::new(), reason: String::new() };
+    let revocation = Revocation { grant: grant(1).id, request: grant(1).request, target: "node1".into(), at: NOW, by: String::new(), reason: String::new(), ending: Ending::Revoke };
     let forged = SignedRevocation::sign(&revocation, &SigningKey::from_bytes(&[8; 32])).unwrap();
     assert!(matches!(grants.revoke(forged), Err(RevokeError::Unsigned(_))));
     assert!(grants.usable(&grant(1).id, PRINT, NOW).is_ok());
