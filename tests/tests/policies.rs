@@ -1,7 +1,7 @@
 //! Policy modules pushed, put in force and taken back by the command line, while people work over ssh.
 #![expect(clippy::print_stderr, reason = "what took how long is said aloud")]
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use portcullis_tests::client::finish;
 use portcullis_tests::policies::Admin;
 use portcullis_tests::{Owner, Stage, StageOptions, Terminal, wait};
@@ -59,5 +59,37 @@ fn put_in_force_and_take_back(owner: Owner) -> Result<()> {
     // whoever worked meanwhile has noticed nothing
     busy.expect("Linux")?;
     ensure!(!busy.plain().contains("denied"), "{}", busy.plain());
+    Ok(())
+}
+
+#[test]
+fn a_candidate_is_compared_and_taken_out_by_itself_and_all_of_it_is_on_record() -> Result<()> {
+    let (stage, admin) = stage(Owner::Caller)?;
+    // it allows everything, and traps when an argument asks for it
+    let canary = std::env::var_os("PORTCULLIS_CANARY").context("PORTCULLIS_CANARY is not set; run the tests by `cargo xtask`")?;
+    let digest = admin.push(&stage, &std::path::Path::new(&canary).join("INFRA_CPS_ONLY.cps.wasm"))?;
+    ensure!(finish(stage.cli(&["policy", "shadow", &digest, "--reason", "a test"]))?.status == Some(0), "{}", stage.output());
+    let access = stage.grant("INFRA_CPS_ONLY")?;
+
+    let refused = access.run("python3 -V")?;
+    ensure!(refused.status != Some(0) && refused.stderr.contains("denied by"), "a module on trial decided: {refused:?}");
+    let trial = || stage.json(&["policy", "trial", &digest]).ok();
+    let listed = wait::until("the difference to be listed", wait::LONG, || trial().filter(|trial| trial["differences"].as_array().is_some_and(|rows| !rows.is_empty())))?;
+    let row = &listed["differences"][0];
+    ensure!(row["operator"] == "operator0" && row["active"]["verdict"] == "deny" && row["candidate"]["verdict"] == "allow", "{listed}");
+    ensure!(listed["policy"]["stage"] == "shadow" && listed["faults"] == 0, "{listed}");
+
+    let allowed = access.run("/usr/bin/true trap")?;
+    ensure!(allowed.status == Some(0), "what a module on trial fails at was noticed: {allowed:?}");
+    let show = || stage.json(&["policy", "show", &digest]).ok();
+    let ended = wait::until("the trial to end by itself", wait::LONG, || show().filter(|shown| shown["policy"]["stage"] == "retired")).with_context(|| stage.output())?;
+    let events: Vec<(&str, &str)> = ended["history"].as_array().context("no history")?.iter().filter_map(|event| Some((event["kind"].as_str()?, event["target"].as_str().unwrap_or("")))).collect();
+    for event in [("Policy.Push", ""), ("Policy.Test", ""), ("Policy.Shadow", "")] {
+        ensure!(events.contains(&event), "{event:?} is not on record: {events:?}");
+    }
+    ensure!(events.iter().any(|(kind, _)| *kind == "Policy.Fault"), "{ended}");
+    // a trial that a node ended is a failure
+    let shown = finish(stage.cli(&["policy", "trial", &digest]))?;
+    ensure!(shown.status == Some(1) && shown.stdout.contains("ended by the node") && shown.stdout.contains("python3"), "{shown:?}");
     Ok(())
 }
