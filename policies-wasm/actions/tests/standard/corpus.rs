@@ -127,3 +127,29 @@ fn other_roles_are_refused() {
     }
     assert!(matches!(full::judge(&session(full::NAME, "generic"), &typed("ls")), Verdict::Deny(_)));
 }
+
+/// Every command that the requirement names is judged in the table: allowed under some action in some form, and refused in
+/// another form or elsewhere.
+#[test]
+fn every_command_of_the_requirement_is_asked_about() {
+    const NAMED: &[&str] = &[
+        "systemctl", "reboot", "ifconfig", "lsof", "docker", "ipmitool", "dbmcli", "traceroute", "tcptraceroute", "journalctl", "exacloud", "du", "imageinfo", "imagehistory", "arping", "curl", "tcpdump",
+        "crontab", "sundiag.sh", "sosreport", "ethtool", "rootexec", "sudols", "sudocp", "sudocat", "sudotail", "sudohead", "sudovi", "sudorm", "su", "sudo", "virsh", "xm", "podman", "cellcli", "lspci",
+        "ipmitool_interactive", "xentop", "vm_maker", "virsh_interactive", "xm_interactive", "docker_interactive", "podman_interactive", "ops_console.sh", "ssh",
+    ];
+    let cases = cases();
+    let mut missing = Vec::new();
+    for name in NAMED {
+        let of = |case: &&Case| case.command.split(' ').next().is_some_and(|word| word.rsplit('/').next() == Some(name));
+        // INFRA_FULL, which is the last letter, allows nearly everything
+        let (mut allowed, mut refused) = (false, false);
+        for case in cases.iter().filter(of) {
+            allowed |= case.letters[..4].iter().any(|letter| *letter != b'-');
+            refused |= case.letters[..4].contains(&b'-');
+        }
+        if !allowed || !refused {
+            missing.push(format!("{name}: allowed {allowed}, refused {refused}"));
+        }
+    }
+    assert!(missing.is_empty(), "not in the table in both ways:\n{}", missing.join("\n"));
+}
