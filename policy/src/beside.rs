@@ -46,7 +46,7 @@ impl Asides {
     /// Starts the thread.
     pub(crate) fn start(posts: Arc<Posts>) -> std::io::Result<Self> {
         let (sender, questions) = sync_channel(QUEUE);
-        crate::background("beside", move || run(&questions, &posts))?;
+        crate::Background::start("beside", move || run(&questions, &posts))?.give_way()?;
         Ok(Self(sender))
     }
 

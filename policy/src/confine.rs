@@ -103,6 +103,9 @@ fn filter(thread: Thread) -> Result<Option<BpfProgram>, seccompiler::Error> {
         // the second filter asks for it again
         prctl.push(when(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, libc::PR_SET_NO_NEW_PRIVS as u64)?);
     }
+    // what compiles is told to give way, by whoever puts the first assignment in force
+    let condition = |argument, value| SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value);
+    rules.insert(libc::SYS_setpriority, vec![SeccompRule::new(vec![condition(0, u64::from(libc::PRIO_PROCESS))?, condition(2, crate::LOWEST as u64)?])?]);
     rules.insert(libc::SYS_ioctl, vec![when(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, PAGEMAP_SCAN)?]);
     rules.insert(libc::SYS_prctl, prctl);
     let refuse = SeccompAction::Errno(libc::EPERM as u32);

@@ -50,14 +50,26 @@ pub use module::{LoadError, Module, Sitting};
 pub use modules::{FolderError, Modules};
 pub use world::{ABI, AbiVersion, WorldError};
 
-/// Starts a thread whose work nobody waits for: it gives way to everybody else. When this returns it does, so the process may be
-/// confined after it.
-fn background(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    let (say, started) = std::sync::mpsc::sync_channel(1);
-    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        let gives_way = rustix::process::nice(19).map(drop).map_err(std::io::Error::from);
-        let _ = say.send(gives_way);
-        work();
-    })?;
-    started.recv().map_err(|_| std::io::Error::other("the thread has ended"))?
+/// A thread whose work is nobody's answer.
+#[derive(Debug)]
+struct Background(rustix::process::Pid);
+
+impl Background {
+    /// Starts one. When this returns it runs, so the process may be confined after it.
+    fn start(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<Self> {
+        let (say, started) = std::sync::mpsc::sync_channel(1);
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let _ = say.send(rustix::thread::gettid());
+            work();
+        })?;
+        started.recv().map(Self).map_err(|_| std::io::Error::other("the thread has ended"))
+    }
+
+    /// From now on it gives way to everybody else.
+    fn give_way(&self) -> std::io::Result<()> {
+        Ok(rustix::process::setpriority_process(Some(self.0), LOWEST)?)
+    }
 }
+
+/// The priority of who gives way to everybody else.
+const LOWEST: i32 = 19;

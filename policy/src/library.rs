@@ -1,8 +1,10 @@
 //! Pushed modules: checked, compiled, and held until no assignment names them any more.
 //!
-//! One thread of low priority does the work, so that those who answer never wait for it: it reads the file, compares the digest,
-//! verifies the admin's signature, and only then compiles. Machine code is never taken from anywhere.
+//! One thread does the work: it reads the file, compares the digest, verifies the admin's signature, and only then compiles. Machine
+//! code is never taken from anywhere. The thread has the lowest priority, so that those who answer never wait for it; but for the
+//! time until the judge's first assignment is in force, when nobody is answered and everybody waits for it.
 
+use crate::Background;
 use crate::evaluator::Evaluator;
 use crate::module::{LoadError, Module};
 use portcullis_model::id::PolicyDigest;
@@ -70,6 +72,7 @@ pub(crate) enum Held {
 pub(crate) struct Library {
     modules: BTreeMap<PolicyDigest, Held>,
     jobs: SyncSender<Job>,
+    compiler: Background,
 }
 
 impl Library {
@@ -77,8 +80,15 @@ impl Library {
     pub(crate) fn start(evaluator: Evaluator, admins: Option<PolicyAdmins>) -> std::io::Result<(Self, mpsc::Receiver<Checked>)> {
         let (jobs, waiting) = sync_channel(MODULES_MAX);
         let (done, checked) = mpsc::channel(MODULES_MAX);
-        crate::background("compiler", move || work(&evaluator, admins.as_ref(), &waiting, &done))?;
-        Ok((Self { modules: BTreeMap::new(), jobs }, checked))
+        let compiler = Background::start("compiler", move || work(&evaluator, admins.as_ref(), &waiting, &done))?;
+        Ok((Self { modules: BTreeMap::new(), jobs, compiler }, checked))
+    }
+
+    /// From now on those who answer do not wait for the work.
+    pub(crate) fn give_way(&self) {
+        if let Err(error) = self.compiler.give_way() {
+            tracing::warn!(%error, "the compiler does not give way to those who answer");
+        }
     }
 
     /// Has a module checked and compiled, unless it is here already. One that was of no use is tried again.

@@ -144,7 +144,7 @@ impl Orders {
         match assignment {
             None if table.is_none() => {
                 tracing::info!("the baseline judges");
-                self.posts.swap(Table::baseline(&self.baseline));
+                self.put_in_force(Table::baseline(&self.baseline));
             }
             // a warden that has lost what it kept does not take back what is in force
             None => {}
@@ -188,7 +188,7 @@ impl Orders {
         self.decided = sequence;
         match made {
             Ok(table) => {
-                self.posts.swap(table);
+                self.put_in_force(table);
                 tracing::info!(sequence, "a policy assignment is in force");
                 self.in_force = named;
                 self.refused = None;
@@ -200,6 +200,15 @@ impl Orders {
         }
         let named: BTreeSet<_> = self.in_force.iter().chain(&self.staged).copied().collect();
         self.library.keep(&named);
+    }
+
+    fn put_in_force(&self, table: Table) {
+        let first = self.posts.table().is_none();
+        self.posts.swap(table);
+        // nobody was answered before it; what is compiled from here on is not waited for
+        if first {
+            self.library.give_way();
+        }
     }
 
     async fn say_state(&self, warden: &Packets) -> Result<(), OrdersError> {

@@ -204,3 +204,25 @@ fn the_keepers_socket_takes_no_orders() {
     std::io::Write::write_all(&mut peer.stream, &order).unwrap();
     assert_eq!(peer.next(), None);
 }
+
+/// The priority of the judge's thread of this name, by proc_pid_stat(5).
+fn niceness(pid: u32, thread: &str) -> i32 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let stats = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap());
+    let named = stats.filter(|stat| stat.contains(&format!("({thread})"))).collect::<Vec<_>>();
+    assert_eq!(named.len(), 1, "threads called {thread}");
+    named[0].rsplit_once(") ").unwrap().1.split(' ').nth(16).unwrap().parse().unwrap()
+}
+
+#[test]
+fn what_compiles_gives_way_once_sessions_are_answered() {
+    let judge = judge(&[(BASELINE, ALLOW.build())]);
+    let own = rustix::process::getpriority_process(None).unwrap();
+    let warden = Warden::of(&judge);
+    assert_eq!(niceness(judge.child.id(), "compiler"), own, "everybody waits for it");
+    let digest = warden.push(&deny());
+    warden.assign(Some(assignment(1, Some(digest), None, &[])), vec![]);
+    assert_eq!(warden.decided(1).sequence, 1);
+    assert_eq!(niceness(judge.child.id(), "compiler"), 19);
+    assert_eq!(niceness(judge.child.id(), "beside"), 19);
+}
