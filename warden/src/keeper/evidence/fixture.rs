@@ -36,7 +36,6 @@ pub(crate) fn charge(evidence: &Path) -> Charge {
         tty: false,
     };
     Charge {
-        controller: [0; 32],
         folders: None,
         facts,
         purpose: Purpose::Shell,
