@@ -30,6 +30,8 @@ pub(super) struct Stand {
     question: Option<u64>,
     news: VecDeque<News>,
     stopped: bool,
+    /// Whether the program may begin once the helper has asked again: it hears until then what the terminal says to the job.
+    begins: bool,
 }
 
 impl Guard {
@@ -64,7 +66,7 @@ impl Guard {
         let descriptors = [input.as_fd(), output.as_fd(), error.as_fd(), errand.process.as_fd(), run.as_fd()];
         control::send_all(others.init.as_fd(), &Message::RunAs(number), &descriptors).map_err(|error| GuardError::Orders(io::Error::other(error)))?;
         let process = errand.process.try_clone().map_err(GuardError::Orders)?;
-        let stand_for = Stand { process, decision: number, errand: None, question: None, news: VecDeque::new(), stopped: false };
+        let stand_for = Stand { process, decision: number, errand: None, question: None, news: VecDeque::new(), stopped: false, begins: false };
         seccomp::give(self.listener.as_fd(), notification, stand.as_fd()).map_err(GuardError::Orders)?;
         let group = errand.group;
         self.stands.insert(group, Stand { errand: Some(errand), ..stand_for });
@@ -84,9 +86,14 @@ impl Guard {
             return None;
         }
         stand.question = Some(notification.id);
-        let (number, goes_on) = (stand.decision, std::mem::take(&mut stand.stopped));
-        if let Some(others) = self.others.as_ref().filter(|_| goes_on) {
-            let _ = control::send(others.init.as_fd(), &Message::Continue(number), None);
+        let number = stand.decision;
+        let goes_on = std::mem::take(&mut stand.stopped).then_some(Message::Continue(number));
+        let begins = (stand.begins && stand.news.is_empty()).then_some(Message::Begin(number));
+        stand.begins &= begins.is_none();
+        if let Some(others) = &self.others {
+            for message in [goes_on, begins].into_iter().flatten() {
+                let _ = control::send(others.init.as_fd(), &message, None);
+            }
         }
         self.pass_news(caller.group);
         None
@@ -112,10 +119,8 @@ impl Guard {
                 let group = number_of(&self.scope.host_proc, &process);
                 if let Some((errand, group)) = stand.errand.take().zip(group) {
                     stand.news.push_back(News::Joined);
+                    stand.begins = true;
                     self.errands.insert(group, errand.of_child(process, group));
-                    if let Some(others) = &self.others {
-                        let _ = control::send(others.init.as_fd(), &Message::Begin(number), None);
-                    }
                 }
             }
             (OfChild::Made, None) | (OfChild::NotStarted(_), _) => {

@@ -19,7 +19,7 @@ pub(crate) const TABLE: Table = Table {
         On::every(refused::ROWS),
     ],
     writable: &[On::every(&["/tmp"])],
-    folders: &["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", "/usr/local/sbin"],
+    folders: &["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", "/usr/local/sbin", "/run/portcullis/bin"],
     interpreters: &[
         "ash", "awk", "bash", "busybox", "csh", "dash", "expect", "fish", "gawk", "guile", "irb", "java", "jjs", "julia", "ksh", "lua", "luajit", "m4", "make",
         "mawk", "mksh", "nawk", "node", "nodejs", "ocaml", "octave", "original-awk", "perl", "php", "pwsh", "python", "R", "rbash", "Rscript", "ruby", "sh", "tclsh", "wish",

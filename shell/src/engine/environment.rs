@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 /// Where programs are found; the operator's own PATH never counts.
-const PATH: &str = "/usr/bin:/usr/sbin:/bin:/sbin";
+const PATH: &str = "/usr/bin:/usr/sbin:/bin:/sbin:/run/portcullis/bin";
 /// Names that are passed on as they are.
 const PASSED: &[&str] = &["HOME", "LOGNAME", "SHELL", "TERM", "TZ", "USER"];
 /// Names that are the configuration's, and what they are when it does not say.
@@ -52,6 +52,6 @@ mod tests {
         let mut kept = environment(own.map(|(name, value)| (name.into(), value.into())));
         kept.sort();
         let kept: Vec<String> = kept.iter().map(|(name, value)| format!("{}={}", name.display(), value.display())).collect();
-        assert_eq!(kept, ["EDITOR=vim", "HOME=/h", "LANG=de_DE.UTF-8", "LESSSECURE=1", "PAGER=cat", "PATH=/usr/bin:/usr/sbin:/bin:/sbin", "TERM=xterm", "VISUAL=vim"]);
+        assert_eq!(kept, ["EDITOR=vim", "HOME=/h", "LANG=de_DE.UTF-8", "LESSSECURE=1", "PAGER=cat", "PATH=/usr/bin:/usr/sbin:/bin:/sbin:/run/portcullis/bin", "TERM=xterm", "VISUAL=vim"]);
     }
 }
