@@ -168,12 +168,12 @@ fn numbered(tag: u8, number: u64, rest: &[u8]) -> Vec<u8> {
 
 /// Sends a message, with at most one descriptor.
 pub(crate) fn send(socket: BorrowedFd<'_>, message: &Message, descriptor: Option<BorrowedFd<'_>>) -> Result<(), SocketError> {
-    send_all(socket, message, descriptor.as_slice())
+    socket::send(socket, &message.encode(), descriptor.as_slice(), socket::Mode::Blocking)
 }
 
-/// Sends a message with descriptors.
-pub(crate) fn send_all(socket: BorrowedFd<'_>, message: &Message, descriptors: &[BorrowedFd<'_>]) -> Result<(), SocketError> {
-    socket::send(socket, &message.encode(), descriptors, socket::Mode::Blocking)
+/// The same from the keeper, which never waits for init: a full socket is an error.
+pub(crate) fn send_now(socket: BorrowedFd<'_>, message: &Message, descriptors: &[BorrowedFd<'_>]) -> Result<(), SocketError> {
+    socket::send(socket, &message.encode(), descriptors, socket::Mode::NonBlocking)
 }
 
 /// Receives a message and the descriptor that came with it; none when there is none yet.

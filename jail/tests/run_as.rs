@@ -180,6 +180,19 @@ fn a_job_of_root_is_the_terminals_like_any_other() {
 }
 
 #[test]
+fn what_is_held_gets_nobody_else_who_is_not() {
+    let policy: fn(&Exec) -> Confinement = |exec| {
+        let holds = exec.argv.iter().any(|argument| argument == b"HELD");
+        if holds { Confinement { write: Some(vec!["/dev".into()]), ..Confinement::default() } } else { root(exec) }
+    };
+    // by itself, and by what it leaves behind
+    let script = "sh -c 'id -u ROOT 2>&1; sh -c \"id -u\" ROOT; (setsid sh -c \"sleep 0.3; sh -c :id ROOT; echo left $?\" &); exit 0' HELD; sleep 0.6; sh -c 'id -u' ROOT\n";
+    let Some(output) = run(script, policy) else { return };
+    says(&output, &["left 126", "KEEPER DENIED held", "0"]);
+    assert_eq!(output.lines().filter(|line| *line == "0").count(), 1, "{output}");
+}
+
+#[test]
 fn without_root_nobody_else_can_be_had() {
     if !everyone().contains(&Who::Ordinary) {
         return;

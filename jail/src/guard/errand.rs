@@ -26,11 +26,11 @@ use portcullis_model::decision::Committed;
 use portcullis_model::subject::Exec;
 use portcullis_model::verdict::{Confinement, Denial, Enforcement};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{AtFlags, CWD, FileType, MemfdFlags, SeekFrom, memfd_create, seek, statat};
+use rustix::fs::{AtFlags, CWD, FileType, MemfdFlags, Mode, OFlags, SeekFrom, memfd_create, openat, seek, statat};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::Serialize;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd as _, OwnedFd};
 
@@ -158,6 +158,9 @@ impl Guard {
     /// What is to run in the end, and as whom: what was asked for, or what `sudo` or `su` was asked for.
     fn program(&mut self, thread: Pid, exec: &Exec, expected: &Expected, confinement: &Confinement) -> Result<(Exec, Expected, Option<User>), Denial> {
         let Some(name) = &confinement.run_as else { return Ok((exec.clone(), expected.clone(), None)) };
+        if filters(&self.scope.host_proc, thread).is_none_or(|filters| filters > SESSION_FILTERS) {
+            return Err(rules::held(name));
+        }
         let user = self.user(name).cloned().ok_or_else(|| rules::no_user(name))?;
         let asked = if exec.scripts.is_empty() { elevation::asked(&exec.path, &exec.argv) } else { None };
         let Some(asked) = asked else { return Ok((exec.clone(), expected.clone(), Some(user))) };
@@ -314,6 +317,19 @@ impl Guard {
         lapsed.extend(lost.map(|errand| Reaped::Lapsed { pid: raw(errand.group), decision: errand.permit.seq() }));
         lapsed
     }
+}
+
+/// Filters of system calls of everything in a session: the guard's and the jail's own. Whatever is held to more has more, and cannot lose them.
+const SESSION_FILTERS: u32 = 2;
+
+/// How many filters of system calls a thread has.
+fn filters(proc: &OwnedFd, thread: Pid) -> Option<u32> {
+    let file = openat(proc, format!("{}/status", thread.as_raw_pid()), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut status = Vec::new();
+    File::from(file).read_to_end(&mut status).ok()?;
+    // a newline in the name, which is the first field, is escaped
+    let field = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Seccomp_filters:\t"))?;
+    str::from_utf8(field).ok()?.trim().parse().ok()
 }
 
 fn raw(pid: Pid) -> u32 {

@@ -83,6 +83,12 @@ pub(super) fn no_user(name: &str) -> Denial {
     denial("no-user", format!("it would run as {}, who does not exist here", printable(name.as_bytes())), "")
 }
 
+/// Something that is held asks for a program of another user, which would not be held by the same.
+pub(super) fn held(name: &str) -> Denial {
+    let reason = format!("it is asked for by a program that a policy, or the program itself, holds to more than the session is; as {} it would not be held", printable(name.as_bytes()));
+    denial("held", reason, "run it from the shell")
+}
+
 /// `sudo` or `su` in a form that stands for no command, or for another user than the verdict names.
 pub(super) fn elevation(name: &str) -> Denial {
     denial("elevation", format!("it is not a request for a command as {}", printable(name.as_bytes())), "sudo -u USER COMMAND")

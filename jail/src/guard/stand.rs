@@ -64,7 +64,7 @@ impl Guard {
         let (run, stand) = (written(&run).map_err(GuardError::Orders)?, written(&Orders::Stand).map_err(GuardError::Orders)?);
         let Some(others) = &self.others else { return Err(GuardError::Unenforceable) };
         let descriptors = [input.as_fd(), output.as_fd(), error.as_fd(), errand.process.as_fd(), run.as_fd()];
-        control::send_all(others.init.as_fd(), &Message::RunAs(number), &descriptors).map_err(|error| GuardError::Orders(io::Error::other(error)))?;
+        control::send_now(others.init.as_fd(), &Message::RunAs(number), &descriptors).map_err(|error| GuardError::Orders(io::Error::other(error)))?;
         let process = errand.process.try_clone().map_err(GuardError::Orders)?;
         let stand_for = Stand { process, decision: number, errand: None, question: None, news: VecDeque::new(), stopped: false, begins: false };
         seccomp::give(self.listener.as_fd(), notification, stand.as_fd()).map_err(GuardError::Orders)?;
@@ -92,7 +92,7 @@ impl Guard {
         stand.begins &= begins.is_none();
         if let Some(others) = &self.others {
             for message in [goes_on, begins].into_iter().flatten() {
-                let _ = control::send(others.init.as_fd(), &message, None);
+                let _ = control::send_now(others.init.as_fd(), &message, &[]);
             }
         }
         self.pass_news(caller.group);

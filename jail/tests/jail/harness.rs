@@ -326,6 +326,11 @@ impl Turning {
                     });
                     match decision {
                         Decision::Allow(permit) => {
+                            if let Some(denial) = self.guard.unable(&attempt, permit.confinement()) {
+                                self.tell(&format!("DENIED {}", denial.rule));
+                                self.guard.refuse(attempt);
+                                continue;
+                            }
                             let permit = permit.commit(UnixMs(1), attempt.pid(), &mut Counted(&mut self.written)).unwrap();
                             // a caller that is gone meanwhile is no failure
                             let _ = self.guard.proceed(attempt, permit);
