@@ -395,3 +395,84 @@ fn nothing_is_judged_by_nobody() -> Result<()> {
     ensure!(said.contains("judge"), "{said}");
     Ok(())
 }
+
+/// In a session: `name` is by turns a file, and a link to what must not be reached, until `stop` is there.
+const SWAPS: &str = r"
+import os
+name, kept, forbidden, stop = '/tmp/name', '/tmp/kept', '/tmp/FORBIDDEN', '/tmp/stop'
+os.makedirs(forbidden, exist_ok=True)
+os.makedirs('/tmp/good', exist_ok=True)
+for folder in (forbidden, '/tmp/good'):
+    with open(folder + '/file', 'w') as file:
+        file.write('untouched')
+with open(kept, 'w') as file:
+    file.write('kept')
+os.symlink(forbidden + '/file', '/tmp/link')
+os.symlink('/tmp/good', '/tmp/folder')
+print('ready', flush=True)
+n = 0
+while not os.path.exists(stop):
+    n += 1
+    # what has the name is always a file or a link, never nothing
+    os.link(kept, '/tmp/next')
+    os.rename('/tmp/next', name)
+    os.symlink(forbidden + '/file', '/tmp/next')
+    os.rename('/tmp/next', name)
+    for to in (forbidden, '/tmp/good'):
+        os.symlink(to, '/tmp/next-folder')
+        os.rename('/tmp/next-folder', '/tmp/folder')
+assert n > 100, n
+with open(forbidden + '/file') as file:
+    print('after', n > 100, file.read(), sorted(os.listdir(forbidden)))
+";
+
+#[test]
+fn names_that_are_swapped_by_another_session_lead_nowhere() -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: sessions share a folder only where Portcullis runs as root");
+        return Ok(());
+    }
+    let stage = Stage::with(&StageOptions::from_environment()?.with_canary()?)?;
+    let access = stage.grant("INFRA_FULL")?;
+    let mut swapper = access.ssh(&[], &["/usr/bin/python3 -"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    swapper.stdin.take().context("no input")?.write_all(SWAPS.as_bytes())?;
+    let mut ready = [0; 6];
+    swapper.stdout.as_mut().context("no output")?.read_exact(&mut ready)?;
+    let mut sftp = Raw::start(&access)?;
+    ensure!(sftp.status(3, &[&string(b"/tmp/FORBIDDEN/file"), &1_u32.to_be_bytes(), &0_u32.to_be_bytes()])? == 3, "the module does not refuse it");
+    let (mut opened, mut refused) = (0, 0);
+    for n in 0..600_u32 {
+        // to write, emptied; to read; new in a folder; removed; renamed into; attributes
+        let file = |name: &str| string(name.as_bytes());
+        let new = file(&format!("/tmp/folder/new{n}"));
+        for (flags, name) in [(2 | 16, file("/tmp/name")), (1, file("/tmp/name")), (2 | 8 | 16, file("/tmp/folder/file")), (2 | 8 | 32, new.clone())] {
+            sftp.send(3, &[&7_u32.to_be_bytes(), &name, &u32::to_be_bytes(flags), &0_u32.to_be_bytes()])?;
+            let reply = sftp.reply()?;
+            if reply[0] != 102 {
+                refused += 1;
+                continue;
+            }
+            opened += 1;
+            let handle = reply[9..].to_vec();
+            if flags == 1 {
+                sftp.send(5, &[&7_u32.to_be_bytes(), &string(&handle), &0_u64.to_be_bytes(), &100_u32.to_be_bytes()])?;
+                let read = sftp.reply()?;
+                ensure!(!read.ends_with(b"untouched"), "what must not be read was read");
+            } else {
+                sftp.status(6, &[&string(&handle), &0_u64.to_be_bytes(), &string(b"evil")])?;
+            }
+            sftp.status(4, &[&string(&handle)])?;
+        }
+        sftp.status(13, &[&new])?;
+        sftp.status(18, &[&file("/tmp/kept2"), &file("/tmp/folder/renamed")])?;
+        sftp.status(9, &[&file("/tmp/name"), &1_u32.to_be_bytes(), &0_u64.to_be_bytes()])?;
+    }
+    let handle = sftp.open(b"/tmp/stop", 2 | 8)?;
+    sftp.status(4, &[&string(&handle)])?;
+    sftp.finish()?;
+    let output = swapper.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    ensure!(said.contains("after True untouched ['file']"), "{said}");
+    ensure!(opened > 50 && refused > 50, "the race was not one: {opened} opened, {refused} refused");
+    Ok(())
+}
