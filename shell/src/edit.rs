@@ -269,7 +269,6 @@ impl Editor {
     /// Takes what a word can become; says what names are to be listed.
     pub fn complete(&mut self, completion: &Completion, how: Completing) -> (Step, Vec<Vec<u8>>) {
         let word = self.text.get(completion.start..self.at).unwrap_or_default();
-        self.last = Last::Completed;
         if completion.all.is_empty() {
             return (Step::Bell, Vec::new());
         }
@@ -283,7 +282,11 @@ impl Editor {
                 self.change(completion.start..self.at, &insert);
                 (if completion.all.len() == 1 || how == Completing::Insert { Step::Draw } else { Step::Bell }, Vec::new())
             }
-            None if how == Completing::First => (Step::Bell, Vec::new()),
+            None if how == Completing::First => {
+                // as in readline, only where nothing was inserted the next Tab lists
+                self.last = Last::Completed;
+                (Step::Bell, Vec::new())
+            }
             None => (Step::Draw, completion.names.clone()),
         }
     }

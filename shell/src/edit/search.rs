@@ -81,9 +81,9 @@ impl Editor {
                 while search.term.last().is_some_and(|byte| byte & 0xc0 == 0x80) {
                     search.term.pop();
                 }
-                search.index = search.begun;
                 search.failed = false;
                 if search.term.is_empty() {
+                    search.index = search.begun;
                     (self.text, self.at) = (search.text.clone(), search.at);
                     self.search = Some(search);
                     return Step::Draw;

@@ -178,6 +178,8 @@ fn a_word_is_completed_and_then_its_names_are_listed() {
     assert_eq!(one.key(Key::Control(9)), Step::Complete(Completing::First));
     assert_eq!(one.complete(&completion, Completing::First), (Step::Bell, vec![]));
     assert_eq!(shown(&one), "ls file_");
+    assert_eq!(one.key(Key::Control(9)), Step::Complete(Completing::First));
+    assert_eq!(one.complete(&completion, Completing::First), (Step::Bell, vec![]));
     assert_eq!(one.key(Key::Control(9)), Step::Complete(Completing::Again));
     assert_eq!(one.complete(&completion, Completing::Again), (Step::Draw, completion.names.clone()));
     assert_eq!(one.complete(&completion, Completing::Insert).0, Step::Draw);

@@ -263,7 +263,7 @@ impl Lines {
         if names.is_empty() {
             return Ok(());
         }
-        self.show_whole(prompt, terminal)?;
+        self.show(prompt, self.editor.text().len(), terminal)?;
         let left = self.screen.leave();
         terminal.write(&left)?;
         if names.len() >= LIST_MAX {
@@ -302,17 +302,18 @@ impl Lines {
         Ok(terminal.write(&drawn)?)
     }
 
-    /// Shows the line as it is when it is left: with the cursor at its end and nothing else beside it.
-    fn show_whole(&mut self, prompt: &Prompt<'_>, terminal: &Terminal) -> Result<(), FrontError> {
-        let text = self.editor.text();
-        let drawn = self.screen.draw(View { prompt: &prompt.styled(), text, at: text.len(), below: "" });
+    /// Shows the line as it is when it is left, with nothing else beside it.
+    fn show(&mut self, prompt: &Prompt<'_>, at: usize, terminal: &Terminal) -> Result<(), FrontError> {
+        let drawn = self.screen.draw(View { prompt: &prompt.styled(), text: self.editor.text(), at, below: "" });
         Ok(terminal.write(&drawn)?)
     }
 
     fn leave(&mut self, prompt: &Prompt<'_>, more: &[u8], terminal: &Terminal) -> Result<(), FrontError> {
         self.names = None;
         self.decoder = Decoder::default();
-        self.show_whole(prompt, terminal)?;
+        // as readline has it, ^C stands where the cursor is
+        let at = if more == b"^C" { self.editor.at() } else { self.editor.text().len() };
+        self.show(prompt, at, terminal)?;
         terminal.write(more)?;
         let left = self.screen.leave();
         Ok(terminal.write(&[&left, b"\x1b[?2004l\r".as_slice()].concat())?)

@@ -4,6 +4,7 @@
 use super::driver::Terminal;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use std::cell::Cell;
 
 /// Something that a person does at the prompt, and the lines that are judged of it.
 #[derive(Debug, Clone, Copy)]
@@ -72,14 +73,15 @@ fn what_is_judged_is_what_was_entered() {
     let terminal = Terminal::shell("xterm");
     terminal.prompt();
     terminal.run("echo mark");
-    let mut number = 0;
-    let mut seen = terminal.log.lines().len();
+    let number = Cell::new(0);
+    let seen = Cell::new(terminal.log.lines().len());
     let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
     let deeds = prop::collection::vec(prop::sample::select(DEEDS.to_vec()), 1..6);
     let done = runner.run(&deeds, |deeds| {
         let mut want: Vec<String> = Vec::new();
         for deed in &deeds {
-            number += 1;
+            number.set(number.get() + 1);
+            let number = number.get();
             terminal.send(deed.keys());
             want.extend(deed.lines().iter().map(|line| (*line).to_owned()));
             // a line of its own after each: it is judged as it is, and it waits until the deed is done
@@ -95,8 +97,8 @@ fn what_is_judged_is_what_was_entered() {
             want.push(clean);
         }
         let all = terminal.log.lines();
-        let got: Vec<String> = all.get(seen..).unwrap_or_default().to_vec();
-        seen = all.len();
+        let got: Vec<String> = all.get(seen.get()..).unwrap_or_default().to_vec();
+        seen.set(all.len());
         prop_assert_eq!(got, want, "{:?}", deeds);
         Ok(())
     });
