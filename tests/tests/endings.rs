@@ -1,4 +1,5 @@
 //! The ways in which a session ends: each leaves nothing, says in its last words why, and has its own cause in the receipt.
+#![expect(clippy::indexing_slicing, reason = "a test")]
 
 use anyhow::{Context as _, Result, ensure};
 use portcullis_tests::client::finish;

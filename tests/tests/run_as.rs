@@ -1,5 +1,6 @@
 //! Programs as root, with the stock ssh client: by `sudo`, from the prompt and from inside other programs, as jobs of the terminal, on
 //! record, and nothing for those whose action or node does not have it.
+#![expect(clippy::print_stderr, reason = "what is skipped is said aloud")]
 
 use anyhow::{Result, ensure};
 use portcullis_tests::stage::Owner;

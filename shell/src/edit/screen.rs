@@ -142,7 +142,7 @@ fn lay_out(view: View<'_>, columns: usize) -> Layout {
     }
     steps(view.text, |at, step| {
         if at == view.at {
-            layout.mark(text::shown(step, 0).1.min(2).max(1));
+            layout.mark(text::shown(step, 0).1.clamp(1, 2));
         }
         layout.step(step, Style::Plain);
     });

@@ -70,7 +70,7 @@ pub fn joined(unit: &[u8], parser: &Deadlined) -> Vec<u8> {
             continue;
         }
         let word = before.rsplit(|byte| matches!(byte, b' ' | b'\t')).next().unwrap_or_default();
-        let open = OPEN.iter().any(|open| word == *open || (!open[0].is_ascii_alphabetic() && word.ends_with(open)));
+        let open = OPEN.iter().any(|open| word == *open || (!open.first().is_some_and(u8::is_ascii_alphabetic) && word.ends_with(open)));
         let length = before.len();
         one.truncate(length);
         if length > 0 {
