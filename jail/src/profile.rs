@@ -18,6 +18,7 @@
 //! file-size-mib = 1024          # of one file
 //! tmp-mib = 64                  # /tmp and /home/ACCOUNT, each
 //! shm-mib = 16                  # /dev/shm
+//! transfer-mib = 16384          # of one session's SFTP, scp or forwarded connection, both ways together
 //! ```
 //! A view shows the host's files with the host's permissions: a writable view is written where the session's uid may write.
 //! A folder that holds sockets of the host must not be a view: a socket can be connected to through a read-only mount.
@@ -101,9 +102,11 @@ pub struct Limits {
     pub tmp_mib: u32,
     /// MiB of `/dev/shm`
     pub shm_mib: u32,
+    /// MiB that a session without a shell may carry, both ways together
+    pub transfer_mib: u32,
 }
 
-const DEFAULTS: Limits = Limits { processes: 512, open_files: 1024, file_size_mib: 1024, tmp_mib: 64, shm_mib: 16 };
+const DEFAULTS: Limits = Limits { processes: 512, open_files: 1024, file_size_mib: 1024, tmp_mib: 64, shm_mib: 16, transfer_mib: 16 * 1024 };
 
 /// Why there is no profile.
 #[derive(Debug, thiserror::Error)]
@@ -233,6 +236,7 @@ struct WrittenLimits {
     file_size_mib: Option<u32>,
     tmp_mib: Option<u32>,
     shm_mib: Option<u32>,
+    transfer_mib: Option<u32>,
 }
 
 fn resolve(name: &str, source: Source<'_>) -> Result<Profile, ProfileError> {
@@ -244,6 +248,7 @@ fn resolve(name: &str, source: Source<'_>) -> Result<Profile, ProfileError> {
         ("file-size-mib", profile.limits.file_size_mib, 1),
         ("tmp-mib", profile.limits.tmp_mib, 1),
         ("shm-mib", profile.limits.shm_mib, 1),
+        ("transfer-mib", profile.limits.transfer_mib, 1),
     ];
     match least.into_iter().find(|(_, value, least)| value < least) {
         Some((limit, _, least)) => Err(ProfileError::Limit { name: name.to_owned(), limit, least }),
@@ -277,6 +282,7 @@ fn add(profile: &mut Profile, name: &str, source: Source<'_>, depth: u32) -> Res
     limits.file_size_mib = set.file_size_mib.unwrap_or(limits.file_size_mib);
     limits.tmp_mib = set.tmp_mib.unwrap_or(limits.tmp_mib);
     limits.shm_mib = set.shm_mib.unwrap_or(limits.shm_mib);
+    limits.transfer_mib = set.transfer_mib.unwrap_or(limits.transfer_mib);
     Ok(())
 }
 

@@ -207,6 +207,12 @@ impl Grip {
     }
 }
 
+/// Bytes that a session without a shell may carry.
+pub(crate) fn transfer_limit(charge: &Charge) -> Result<u64, Fault> {
+    let profile = profile::built_in(charge.facts.action, charge.facts.role).map_err(failed)?;
+    Ok(u64::from(profile.limits.transfer_mib) * 1024 * 1024)
+}
+
 fn spec(charge: &Charge) -> Result<JailSpec, Fault> {
     let facts = charge.facts.clone();
     let profile = profile::built_in(facts.action, facts.role).map_err(failed)?;

@@ -30,6 +30,9 @@ pub(crate) enum Fault {
     /// The shell asks for what it cannot.
     #[error("the shell broke its protocol: {0}")]
     Shell(String),
+    /// More bytes than a session may carry.
+    #[error("it has carried {0} MiB, which is as much as a session may")]
+    Quota(u64),
     /// The terminal or a pipe fails.
     #[error("terminal failed")]
     Terminal(#[source] io::Error),

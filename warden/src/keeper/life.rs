@@ -8,7 +8,7 @@
 //! 5. turn after turn: orders, what ended, answers, execs, lines, bytes, clocks;
 //! 6. the end: everything refused, the client's socket closed, all killed and reaped, the last event, the report.
 
-use super::custody::{Custody, ENGINE, Grip, SHELL, Unguarded, number_of};
+use super::custody::{Custody, ENGINE, Grip, SHELL, Unguarded, number_of, transfer_limit};
 use super::evidence::{Evidence, Folder};
 use super::fault::{End, Fault, farewell};
 use super::judge::{Judge, News};
@@ -112,7 +112,7 @@ impl Session {
         }
         evidence.check()?;
         let timers = Timers::new(charge.facts.end, charge.idle_timeout_s);
-        let relay = if service.is_carried() { Relay::carrying(client, ends.outlets) } else { Relay::new(client, ends.outlets) };
+        let relay = if service.is_carried() { Relay::carrying(client, ends.outlets, transfer_limit(&charge)?) } else { Relay::new(client, ends.outlets) };
         let window = charge.pty.as_ref().map(|pty| pty.size);
         let standing = Standing::new().map_err(Fault::Wait)?;
         let waited = Instant::now();

@@ -76,7 +76,19 @@ enum Content {
         input: u64,
         /// to the client
         output: u64,
+        /// most of both together
+        most: u64,
     },
+}
+
+impl Content {
+    /// Whether no more may be carried.
+    fn is_over(&self) -> Result<(), Fault> {
+        match self {
+            Self::Carried { input, output, most } if input + output > *most => Err(Fault::Quota(*most / (1024 * 1024))),
+            Self::Recorded | Self::Carried { .. } => Ok(()),
+        }
+    }
 }
 
 impl Relay {
@@ -97,21 +109,21 @@ impl Relay {
         }
     }
 
-    /// The same for a session whose bytes are not recorded but counted.
-    pub(crate) fn carrying(gateway: OwnedFd, outlets: Outlets) -> Self {
+    /// The same for a session whose bytes are not recorded but counted, at most so many both ways together.
+    pub(crate) fn carrying(gateway: OwnedFd, outlets: Outlets, most: u64) -> Self {
         if let Outlets::Pipes { input, output, .. } = &outlets {
             for pipe in [input, output] {
                 pipe.enlarge();
             }
         }
-        Self { content: Content::Carried { input: 0, output: 0 }, ..Self::new(gateway, outlets) }
+        Self { content: Content::Carried { input: 0, output: 0, most }, ..Self::new(gateway, outlets) }
     }
 
     /// How many bytes were carried, from the client and to it; none where they are recorded.
     pub(crate) fn carried(&self) -> Option<(u64, u64)> {
         match self.content {
             Content::Recorded => None,
-            Content::Carried { input, output } => Some((input, output)),
+            Content::Carried { input, output, .. } => Some((input, output)),
         }
     }
 
@@ -203,6 +215,7 @@ impl Relay {
             }
             if let Content::Carried { input, .. } = &mut self.content {
                 *input += rest.len() as u64;
+                self.content.is_over()?;
                 self.recorded.extend_from_slice(rest);
                 at = self.fresh.len();
                 continue;
@@ -270,6 +283,7 @@ impl Relay {
                                 *output += bytes.len() as u64;
                                 // a session that only receives is not idle
                                 self.last_input = Instant::now();
+                                self.content.is_over()?;
                             }
                         }
                         moved = true;

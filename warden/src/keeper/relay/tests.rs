@@ -21,13 +21,17 @@ struct Program {
 }
 
 fn stage() -> Stage {
+    stage_with(Relay::new)
+}
+
+fn stage_with(relay: impl FnOnce(OwnedFd, Outlets) -> Relay) -> Stage {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
     let pipe = || rustix::pipe::pipe().unwrap();
     let ((in_read, in_write), (out_read, out_write), (err_read, err_write)) = (pipe(), pipe(), pipe());
     let outlet = |fd| Outlet::new(fd).unwrap();
     let outlets = Outlets::Pipes { input: outlet(in_write), output: outlet(out_read), error: outlet(err_read) };
     Stage {
-        relay: Relay::new(ours, outlets),
+        relay: relay(ours, outlets),
         fixture: Fixture::new(),
         gateway: Packets::new(theirs, 64 * 1024 * 1024),
         program: Program { input: in_read.into(), output: Some(out_write.into()), error: Some(err_write.into()) },
@@ -78,6 +82,21 @@ fn bytes_are_recorded_and_passed_on_both_ways() {
     let heard = stage.client_hears();
     assert!(heard == [FromKeeper::Output(b"out\xff".to_vec()), FromKeeper::ErrorOutput(b"err".to_vec())]);
     assert_eq!(stage.fixture.read(), (b"one\ntwo".to_vec(), b"out\xff".to_vec(), b"err".to_vec(), vec![]));
+}
+
+#[test]
+fn what_is_carried_is_counted_bounded_and_not_recorded() {
+    let mut stage = stage_with(|gateway, outlets| Relay::carrying(gateway, outlets, 20));
+    stage.client_sends(&ToKeeper::Input(b"0123456789".to_vec()));
+    stage.program.output.as_mut().unwrap().write_all(b"abcdefghij").unwrap();
+    stage.program.error.as_mut().unwrap().write_all(b"err").unwrap();
+    stage.turn().unwrap();
+    assert_eq!(stage.program_hears(10), b"0123456789");
+    assert_eq!(stage.relay.carried(), Some((10, 10)));
+    assert_eq!(stage.fixture.read(), (vec![], vec![], b"err".to_vec(), vec![]));
+    stage.program.output.as_mut().unwrap().write_all(b"k").unwrap();
+    let end = stage.turn().unwrap_err();
+    assert!(matches!(&end.cause, EndCause::Fault(what) if what.contains("as much as a session may")), "{end:?}");
 }
 
 #[test]
