@@ -182,16 +182,16 @@ impl Editor {
     #[must_use]
     pub fn instead_of_prompt(&self) -> Option<String> {
         match (&self.search, self.count) {
-            (Some(search), _) => Some(search.prompt()),
+            (Some(search), _) => search.prompt(),
             (None, Some((count, negative))) if self.keys == Keys::Emacs => Some(format!("(arg: {}{count}) ", if negative { "-" } else { "" })),
             (None, _) => None,
         }
     }
 
-    /// Whether what is edited is the term of a search, and not the line.
+    /// What stands in the line's place: the term of a search that is being typed.
     #[must_use]
-    pub fn hides_its_line(&self) -> bool {
-        self.search.as_ref().is_some_and(Search::hides_the_line)
+    pub fn instead_of_line(&self) -> Option<Vec<u8>> {
+        self.search.as_ref().and_then(Search::line)
     }
 
     /// The history.

@@ -55,7 +55,15 @@ impl Terminal {
     /// # Errors
     /// When the terminal is gone.
     pub fn send(&mut self, text: &str) -> Result<()> {
-        (&*self.pty).write_all(text.as_bytes()).context("cannot type")
+        self.send_bytes(text.as_bytes())
+    }
+
+    /// Types bytes that may be no text.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        (&*self.pty).write_all(bytes).context("cannot type")
     }
 
     /// Types a line.

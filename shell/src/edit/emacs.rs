@@ -208,8 +208,8 @@ impl Editor {
             }
             b'?' | b'=' => Step::Complete(Completing::List),
             b'*' => Step::Complete(Completing::Insert),
-            b'p' => self.begin_plain_search(Towards::Older),
-            b'n' => self.begin_plain_search(Towards::Newer),
+            b'p' => self.begin_plain_search(b':', Towards::Older),
+            b'n' => self.begin_plain_search(b':', Towards::Newer),
             b' ' => {
                 self.mark = self.at;
                 Step::Draw
@@ -324,8 +324,8 @@ impl Editor {
         Step::Draw
     }
 
-    pub(super) fn begin_plain_search(&mut self, towards: Towards) -> Step {
-        self.search = Some(Search::plain(towards, self.history.place(), self.text.clone(), self.at));
+    pub(super) fn begin_plain_search(&mut self, sign: u8, towards: Towards) -> Step {
+        self.search = Some(Search::plain(sign, towards, self.history.place(), self.text.clone(), self.at));
         Step::Draw
     }
 }

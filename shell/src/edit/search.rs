@@ -23,8 +23,8 @@ pub(super) struct Search {
 enum Kind {
     /// Each character is looked for at once.
     Incremental,
-    /// The term is typed first.
-    Plain,
+    /// The term is typed first, behind this sign.
+    Plain(u8),
 }
 
 impl Search {
@@ -32,25 +32,23 @@ impl Search {
         Self { kind: Kind::Incremental, towards, term: Vec::new(), failed: false, index: place, begun: place, text, at }
     }
 
-    pub(super) fn plain(towards: Towards, place: usize, text: Vec<u8>, at: usize) -> Self {
-        Self { kind: Kind::Plain, ..Self::incremental(towards, place, text, at) }
+    pub(super) fn plain(sign: u8, towards: Towards, place: usize, text: Vec<u8>, at: usize) -> Self {
+        Self { kind: Kind::Plain(sign), ..Self::incremental(towards, place, text, at) }
     }
 
-    pub(super) fn hides_the_line(&self) -> bool {
-        self.kind == Kind::Plain
+    /// What stands in the line's place while the term of a plain search is typed.
+    pub(super) fn line(&self) -> Option<Vec<u8>> {
+        match self.kind {
+            Kind::Incremental => None,
+            Kind::Plain(sign) => Some([&[sign], self.term.as_slice()].concat()),
+        }
     }
 
     /// What stands in the prompt's place.
-    pub(super) fn prompt(&self) -> String {
+    pub(super) fn prompt(&self) -> Option<String> {
         let term = portcullis_model::bytes::printable(&self.term);
-        match (self.kind, self.towards) {
-            (Kind::Incremental, towards) => {
-                let (failed, direction) = (if self.failed { "failed " } else { "" }, if towards == Towards::Older { "reverse-" } else { "" });
-                format!("({failed}{direction}i-search)`{term}': ")
-            }
-            (Kind::Plain, Towards::Older) => format!("/{term}"),
-            (Kind::Plain, Towards::Newer) => format!("?{term}"),
-        }
+        let (failed, direction) = (if self.failed { "failed " } else { "" }, if self.towards == Towards::Older { "reverse-" } else { "" });
+        (self.kind == Kind::Incremental).then(|| format!("({failed}{direction}i-search)`{term}': "))
     }
 }
 
@@ -59,7 +57,7 @@ impl Editor {
     pub(super) fn searched(&mut self, search: Search, key: Key) -> Step {
         match search.kind {
             Kind::Incremental => self.incremental(search, key),
-            Kind::Plain => self.plain(search, key),
+            Kind::Plain(_) => self.plain(search, key),
         }
     }
 
@@ -85,6 +83,11 @@ impl Editor {
                 if search.term.is_empty() {
                     search.index = search.begun;
                     (self.text, self.at) = (search.text.clone(), search.at);
+                    self.search = Some(search);
+                    return Step::Draw;
+                }
+                // a shorter term is still there where the longer one was
+                if self.text.get(self.at..).is_some_and(|rest| rest.starts_with(&search.term)) {
                     self.search = Some(search);
                     return Step::Draw;
                 }

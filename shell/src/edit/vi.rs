@@ -196,8 +196,8 @@ impl Editor {
             b'j' | b'+' => self.walk(Towards::Newer, count),
             b'k' | b'-' => self.walk(Towards::Older, count),
             b'G' => self.visit(given.map_or(0, |number| number.saturating_sub(1))),
-            b'/' => self.begin_plain_search(Towards::Older),
-            b'?' => self.begin_plain_search(Towards::Newer),
+            b'/' => self.begin_plain_search(byte, Towards::Older),
+            b'?' => self.begin_plain_search(byte, Towards::Newer),
             b'n' | b'N' => {
                 let towards = self.vi.towards.unwrap_or(Towards::Older);
                 let turned = if towards == Towards::Older { Towards::Newer } else { Towards::Older };

@@ -297,7 +297,8 @@ impl Lines {
             Some(text) => vec![(Style::Plain, text.clone())],
             None => prompt.styled(),
         };
-        let (text, at) = if self.editor.hides_its_line() { (&[][..], 0) } else { (self.editor.text(), self.editor.at()) };
+        let term = self.editor.instead_of_line();
+        let (text, at) = term.as_ref().map_or((self.editor.text(), self.editor.at()), |term| (term.as_slice(), term.len()));
         let drawn = self.screen.draw(View { prompt: &styled, text, at, below: self.foresight.hint() });
         Ok(terminal.write(&drawn)?)
     }

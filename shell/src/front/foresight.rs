@@ -82,7 +82,7 @@ impl Foresight {
         }
         self.due = None;
         let text = editor.text().to_vec();
-        if !front.keeper.module().is_some_and(|module| module.pure) || editor.instead_of_prompt().is_some() {
+        if !front.keeper.module().is_some_and(|module| module.pure) || editor.instead_of_prompt().is_some() || editor.instead_of_line().is_some() {
             return false;
         }
         self.text.clone_from(&text);

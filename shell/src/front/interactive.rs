@@ -110,7 +110,7 @@ fn lines(text: &[u8]) -> usize {
 
 fn asked_keys(front: &Front, text: &[u8]) -> Option<Keys> {
     // most lines do not ask: do not parse them again
-    if !text.starts_with(b"set ") {
+    if !text.trim_ascii_start().starts_with(b"set ") {
         return None;
     }
     front.parser.parse(text, b"", &Functions::new()).ok().and_then(|parsed| keys::asked_by(&parsed.line))
