@@ -74,7 +74,7 @@ impl Pair {
         let command = ["env", "-i", &format!("HOME={path}"), "PATH=/usr/bin:/usr/sbin:/bin:/sbin", "LANG=C.UTF-8", "LESSSECURE=1", "TERM=xterm-256color", "bash", "--norc", "--noprofile", "-i"];
         let mut bash = Terminal::start(&command.map(str::to_owned))?;
         bash.expect("bash-")?;
-        bash.line(&format!(" cd; unset HISTFILE; HISTCONTROL=ignoreboth; PROMPT_COMMAND='__s=$?; [ $__s = 0 ] && __s= || __s=\"[$__s] \"'; PS1='{prompt}'"))?;
+        bash.line(&format!(" cd; unset HISTFILE; HISTCONTROL=ignoreboth; PROMPT_COMMAND='__s=$?; [ $__s = 0 ] && __s= || __s=\"[$__s] \"'; PS1='{prompt}'; history -c"))?;
         bash.expect("~ $ ")?;
         let mut pair = Self { session, bash, size: (ROWS, COLUMNS), _home: home };
         pair.start_over()?;
