@@ -64,7 +64,7 @@ const ALL: &[Measurement] = &[
     Measurement { rows: &["verdict", "verdict-vs-native"], runs: Runs::Outside, scheduling: Scheduling::FirstOnOne, measure: verdict::measure },
     Measurement { rows: &["exec-guard-spread"], runs: Runs::Inside, scheduling: Scheduling::First, measure: exec::spread },
     Measurement { rows: &["make-1500"], runs: Runs::Inside, scheduling: Scheduling::First, measure: exec::make },
-    Measurement { rows: &["ssh-prompt"], runs: Runs::Outside, scheduling: Scheduling::First, measure: login::measure },
+    Measurement { rows: &["ssh-prompt", "keystroke-echo"], runs: Runs::Outside, scheduling: Scheduling::First, measure: login::measure },
 ];
 
 /// Measures what is named, or everything, prints the table and writes the rows.

@@ -1,5 +1,10 @@
+//! Of a login: from `ssh` to a prompt, and the echo of a key at that prompt.
+//!
 //! From `ssh` to a prompt: into a session, and into a bash by OpenSSH's own server on a loopback port, with the same client,
 //! key and key exchange. The peer has no PAM and no start-up files: the least that it can do.
+//!
+//! `keystroke-echo` is from writing a key to the client's terminal to its echo there: client, gateway, keeper (which records it),
+//! shell and all the way back, against sshd and bash's own line editing. Each key is typed once the one before was shown.
 
 use super::Plan;
 use super::ground::{Ground, numbers};
@@ -16,21 +21,42 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 const ROUNDS: usize = 25;
+/// Rounds, logins of each side, and keys in each of them.
+const KEY_ROUNDS: usize = 15;
+const KEYS: usize = 200;
 /// Left to themselves the two servers would agree with the client on exchanges of different cost.
 const KEY_EXCHANGE: &str = "KexAlgorithms=curve25519-sha256";
 
-/// The row.
-pub(super) fn measure(ground: &Ground, _: &Plan) -> Result<Vec<Row>> {
+/// The rows.
+pub(super) fn measure(ground: &Ground, plan: &Plan) -> Result<Vec<Row>> {
     let access = ground.stage.grant("INFRA_DIAG")?;
     let peer = Sshd::start(&ground.folder.join("sshd"), &access.key, Serves::Prompt)?;
     let (mut ours, mut theirs) = (Samples::default(), Samples::default());
     // the first connection learns the host keys
     prompt(ground.meter(), &access)?;
     prompt(ground.meter(), &peer.access)?;
-    for round in 0..ROUNDS {
-        in_turns(round, || ours.add_all(prompt(ground.meter(), &access)), || theirs.add_all(prompt(ground.meter(), &peer.access)))?;
+    let mut rows = Vec::new();
+    if plan.wants("ssh-prompt") {
+        for round in 0..ROUNDS {
+            in_turns(round, || ours.add_all(prompt(ground.meter(), &access)), || theirs.add_all(prompt(ground.meter(), &peer.access)))?;
+        }
+        rows.push(Row::new("ssh-prompt", Unit::Ms, &ours, Some((PEER, &theirs))));
     }
-    Ok(vec![Row::new("ssh-prompt", Unit::Ms, &ours, Some(("OpenSSH's sshd and bash", &theirs)))])
+    if plan.wants("keystroke-echo") {
+        let (mut ours, mut theirs) = (Samples::default(), Samples::default());
+        for round in 0..KEY_ROUNDS {
+            in_turns(round, || ours.add_all(keys(ground.meter(), &access)), || theirs.add_all(keys(ground.meter(), &peer.access)))?;
+        }
+        rows.push(Row::new("keystroke-echo", Unit::Us, &ours, Some((PEER, &theirs))));
+    }
+    Ok(rows)
+}
+
+const PEER: &str = "OpenSSH's sshd and bash";
+
+fn keys(meter: &Path, access: &Access) -> Result<Vec<f64>> {
+    let count = KEYS.to_string();
+    numbers(Command::new(meter).args(["keys", &count, "ssh", "-tt", "-o", KEY_EXCHANGE]).args(access.arguments()).arg(access.destination()).env("TERM", "xterm-256color"))
 }
 
 fn prompt(meter: &Path, access: &Access) -> Result<Vec<f64>> {

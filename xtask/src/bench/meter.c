@@ -9,6 +9,7 @@
  *   meter kill COUNT                               time to end COUNT such processes in a PID namespace by the kernel alone
  *   meter echo COUNT ASKED ANSWERED                messages of so many bytes to another process and back
  *   meter prompt PROGRAM ARGS...                   time until a program on a terminal shows a prompt
+ *   meter keys COUNT PROGRAM ARGS...               time until the echo of each of COUNT keys, typed at the prompt of a program on a terminal
  *   meter policy                                   the number of the scheduling policy that it runs under
  */
 #define _GNU_SOURCE
@@ -271,7 +272,16 @@ static int is_prompt(const char *text, size_t length)
 	return blank && last && strchr("$#>%", last);
 }
 
-static void prompt(char **argv)
+static void say_shown(const char *what, const char *seen, size_t length, pid_t pid)
+{
+	fprintf(stderr, "meter: %s; the terminal shows: %.*s\n", what, (int)length, seen);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	exit(1);
+}
+
+/* Starts a program on a terminal and waits for its prompt. */
+static int to_prompt(char **argv, pid_t *pid)
 {
 	enum { DEADLINE_MS = 60000 };
 	static char seen[1 << 16];
@@ -279,12 +289,12 @@ static void prompt(char **argv)
 	int master;
 	struct winsize size = {.ws_row = 30, .ws_col = 100};
 	long long begin = now();
-	pid_t pid = forkpty(&master, NULL, NULL, &size);
-	if (pid == 0) {
+	*pid = forkpty(&master, NULL, NULL, &size);
+	if (*pid == 0) {
 		execvp(argv[0], argv);
 		_exit(127);
 	}
-	if (pid < 0)
+	if (*pid < 0)
 		fail("forkpty");
 	for (;;) {
 		struct pollfd wait = {.fd = master, .events = POLLIN};
@@ -300,18 +310,70 @@ static void prompt(char **argv)
 		for (; answered + 4 <= length; answered++)
 			if (!memcmp(seen + answered, "\033[6n", 4) && write(master, "\033[1;1R", 6) != 6)
 				fail("write");
-		if (is_prompt(seen, length)) {
-			printf("%lld\n", now() - begin);
-			kill(pid, SIGTERM);
-			close(master);
-			waitpid(pid, NULL, 0);
-			return;
-		}
+		if (is_prompt(seen, length))
+			return master;
 	}
-	fprintf(stderr, "meter: no prompt; the terminal shows: %.*s\n", (int)length, seen);
-	kill(pid, SIGKILL);
+	say_shown("no prompt", seen, length, *pid);
+	return -1;
+}
+
+static void leave(int master, pid_t pid)
+{
+	kill(pid, SIGTERM);
+	close(master);
 	waitpid(pid, NULL, 0);
-	exit(1);
+}
+
+static void prompt(char **argv)
+{
+	pid_t pid;
+	long long begin = now();
+	int master = to_prompt(argv, &pid);
+	printf("%lld\n", now() - begin);
+	leave(master, pid);
+}
+
+/* Reads until nothing comes for a while. */
+static void until_quiet(int master)
+{
+	enum { QUIET_MS = 40 };
+	char room[4096];
+	struct pollfd wait = {.fd = master, .events = POLLIN};
+	while (poll(&wait, 1, QUIET_MS) > 0)
+		if (read(master, room, sizeof room) <= 0)
+			fail("read");
+}
+
+/* Types letters, each once the one before was shown; the line is taken back before it wraps. */
+static void keys(int count, char **argv)
+{
+	enum { LINE = 32, DEADLINE_MS = 10000 };
+	pid_t pid;
+	int master = to_prompt(argv, &pid);
+	char room[4096];
+	until_quiet(master);
+	for (int i = 0; i < count; i++) {
+		char key = 'a' + i % 26;
+		if (i % LINE == 0 && i > 0) {
+			if (write(master, "\025", 1) != 1)
+				fail("write");
+			until_quiet(master);
+		}
+		long long begin = now();
+		if (write(master, &key, 1) != 1)
+			fail("write");
+		for (int shown = 0; !shown;) {
+			struct pollfd wait = {.fd = master, .events = POLLIN};
+			if (poll(&wait, 1, DEADLINE_MS) != 1)
+				say_shown("no echo", room, 0, pid);
+			ssize_t n = read(master, room, sizeof room);
+			if (n <= 0)
+				say_shown("the program ended", room, 0, pid);
+			shown = memchr(room, key, n) != NULL;
+		}
+		printf("%lld\n", now() - begin);
+	}
+	leave(master, pid);
 }
 
 int main(int argc, char **argv)
@@ -334,6 +396,8 @@ int main(int argc, char **argv)
 		echo(number(argv[2]), number(argv[3]), number(argv[4]));
 	else if (!strcmp(what, "prompt") && argc > 2)
 		prompt(argv + 2);
+	else if (!strcmp(what, "keys") && argc > 3)
+		keys(number(argv[2]), argv + 3);
 	else if (!strcmp(what, "policy") && argc == 2)
 		printf("%d\n", sched_getscheduler(0) & ~SCHED_RESET_ON_FORK);
 	else {
