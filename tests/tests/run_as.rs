@@ -36,6 +36,26 @@ fn sudo_runs_the_command_as_root_and_nothing_else() -> Result<()> {
 }
 
 #[test]
+fn logs_are_read_as_root_and_nothing_beside_them() -> Result<()> {
+    if !is_root() {
+        return Ok(());
+    }
+    let stage = Stage::start()?;
+    let access = stage.grant("INFRA_DIAG")?;
+    if std::path::Path::new("/var/log/dpkg.log").exists() {
+        let output = access.run("sudo head -n 1 /var/log/dpkg.log | wc -l; sudo -n tail -n 1 /var/log/dpkg.log | wc -l")?;
+        ensure!(output.stdout == "1\n1\n", "{output:?}");
+    } else {
+        eprintln!("SKIPPED: there is no /var/log/dpkg.log to read");
+    }
+    for refused in ["sudo cat /var/log/../../etc/passwd", "sudo id", "sudo -u root cat /etc/passwd", "sudo bash", "sudo -i"] {
+        let output = access.run(refused)?;
+        ensure!(output.status != Some(0) && output.stdout.is_empty() && output.stderr.contains("denied by INFRA_DIAG"), "{refused}: {output:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_job_of_root_hears_the_terminal() -> Result<()> {
     if !is_root() {
         return Ok(());
