@@ -13,10 +13,13 @@
 mod canary;
 mod exec;
 mod ground;
+mod languages;
 mod login;
+mod question;
 mod replay;
 mod revoke;
 mod samples;
+mod storm;
 mod swap;
 mod table;
 mod transfer;
@@ -59,9 +62,13 @@ const ALL: &[Measurement] = &[
     Measurement { rows: &["revoke-forkbomb"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: revoke::fork_bomb },
     Measurement { rows: &["sftp-up", "sftp-down"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: transfer::measure },
     Measurement { rows: &["swap-storm", "activate"], runs: Runs::Outside, scheduling: Scheduling::Ordinary, measure: swap::measure },
+    Measurement { rows: &["enforced", "enforced-in-storm", "storm-commands"], runs: Runs::Outside, scheduling: Scheduling::Ordinary, measure: storm::measure },
     Measurement { rows: &["replay"], runs: Runs::Outside, scheduling: Scheduling::Ordinary, measure: replay::measure },
     Measurement { rows: &["exec-guard-vfork", "exec-guard-fork", "exec-guard-asked"], runs: Runs::Inside, scheduling: Scheduling::FirstOnOne, measure: exec::loops },
     Measurement { rows: &["verdict", "verdict-vs-native"], runs: Runs::Outside, scheduling: Scheduling::FirstOnOne, measure: verdict::measure },
+    Measurement { rows: &["question", "question-started"], runs: Runs::Outside, scheduling: Scheduling::FirstOnOne, measure: question::measure },
+    Measurement { rows: &["question-native", "question-regorus", "question-cedar"], runs: Runs::Outside, scheduling: Scheduling::FirstOnOne, measure: question::peers },
+    Measurement { rows: languages::ROWS, runs: Runs::Outside, scheduling: Scheduling::FirstOnOne, measure: languages::measure },
     Measurement { rows: &["exec-guard-spread"], runs: Runs::Inside, scheduling: Scheduling::First, measure: exec::spread },
     Measurement { rows: &["make-1500"], runs: Runs::Inside, scheduling: Scheduling::First, measure: exec::make },
     Measurement { rows: &["ssh-prompt", "keystroke-echo"], runs: Runs::Outside, scheduling: Scheduling::First, measure: login::measure },

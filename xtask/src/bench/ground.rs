@@ -76,6 +76,13 @@ impl Ground {
         said.is_ok_and(|policy| policy == [self.scheduling.number()])
     }
 
+    /// Another Portcullis, with more in its configuration.
+    pub(super) fn another(&self, configuration: &str) -> Result<Stage> {
+        let mut options = self.options.clone();
+        options.extra_config += configuration;
+        Stage::with(&options)
+    }
+
     /// How everything is scheduled now.
     pub(super) fn scheduling(&self) -> Scheduling {
         self.scheduling

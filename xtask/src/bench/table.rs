@@ -15,12 +15,14 @@ pub(super) struct Row {
     pub(super) median: f64,
     /// The 99th percentile, in `unit`.
     pub(super) p99: f64,
-    /// us or ms.
+    /// us, ms or KiB.
     pub(super) unit: &'static str,
     /// What it is compared with.
     pub(super) peer: Option<String>,
     /// The median of rounds by the peer's round at the same time.
     pub(super) ratio: Option<f64>,
+    #[serde(skip)]
+    p99_ratio: Option<f64>,
     #[serde(skip)]
     ratios: Option<Ratios>,
     #[serde(skip)]
@@ -29,27 +31,35 @@ pub(super) struct Row {
     samples: usize,
 }
 
-/// How a duration is shown.
+/// How a quantity is shown: nanoseconds, but for the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
     /// Microseconds.
     Us,
     /// Milliseconds.
     Ms,
+    /// Bytes, in KiB.
+    KiB,
 }
 
 /// What a row should reach.
 enum Target {
     Ratio(f64),
     P99(f64),
+    Both { median: f64, p99: f64 },
+    /// Of the 99th percentiles of both sides.
+    P99Ratio(f64),
 }
 
 const TARGETS: &[(&str, Target)] = &[
     ("exec-guard-vfork", Target::Ratio(1.25)),
     ("exec-guard-fork", Target::Ratio(1.25)),
     ("make-1500", Target::Ratio(1.15)),
+    ("question", Target::Both { median: 15.0, p99: 50.0 }),
     ("verdict", Target::P99(50.0)),
+    ("swap-storm", Target::P99Ratio(2.0)),
     ("activate", Target::P99(100.0)),
+    ("enforced", Target::P99(100.0)),
     // 50,000 subjects a second
     ("replay", Target::P99(20.0)),
     ("ssh-prompt", Target::Ratio(1.0)),
@@ -60,11 +70,12 @@ const TARGETS: &[(&str, Target)] = &[
 ];
 
 impl Row {
-    /// A row from samples in nanoseconds.
+    /// A row from samples in nanoseconds, or in bytes.
     pub(super) fn new(name: &str, unit: Unit, samples: &Samples, peer: Option<(&str, &Samples)>) -> Self {
         let (unit, scale) = match unit {
             Unit::Us => ("us", 1e3),
             Unit::Ms => ("ms", 1e6),
+            Unit::KiB => ("KiB", 1024.0),
         };
         let (low, high) = samples.spread();
         let ratios = peer.map(|(_, peer)| samples.ratios_to(peer));
@@ -75,6 +86,7 @@ impl Row {
             unit,
             peer: peer.map(|(name, _)| name.to_owned()),
             ratio: ratios.map(|ratios| ratios.median),
+            p99_ratio: peer.map(|(_, peer)| samples.percentile(0.99) / peer.percentile(0.99)),
             ratios,
             spread: (low / scale, high / scale),
             samples: samples.count(),
@@ -86,6 +98,8 @@ impl Row {
         let (text, met) = match target {
             Target::Ratio(most) => (format!("{most:.2}x"), self.ratio.is_some_and(|ratio| ratio <= *most)),
             Target::P99(most) => (format!("p99 {most:.0} {}", self.unit), self.p99 <= *most),
+            Target::P99Ratio(most) => (format!("p99 {most:.0}x, {:.2}x", self.p99_ratio.unwrap_or(f64::NAN)), self.p99_ratio.is_some_and(|ratio| ratio <= *most)),
+            Target::Both { median, p99 } => (format!("{median:.0}, p99 {p99:.0} {}", self.unit), self.median <= *median && self.p99 <= *p99),
         };
         format!("{text} {}", if met { "met" } else { "missed" })
     }
@@ -93,7 +107,7 @@ impl Row {
 
 /// The rows as a table.
 pub(super) fn text(rows: &[Row]) -> String {
-    let mut text = format!("{:<22} {:>10} {:>21} {:>10} {:>7} {:>14}  {:<16} {:>7}  {}\n", "", "median", "medians of rounds", "p99", "ratio", "of rounds", "target", "samples", "peer");
+    let mut text = format!("{:<22} {:>10} {:>21} {:>10} {:>7} {:>14}  {:<22} {:>7}  {}\n", "", "median", "medians of rounds", "p99", "ratio", "of rounds", "target", "samples", "peer");
     for row in rows {
         let (low, high) = row.spread;
         let ratio = row.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}x"));
@@ -103,7 +117,7 @@ pub(super) fn text(rows: &[Row]) -> String {
         // a String takes all that is written to it
         let _ = writeln!(
             text,
-            "{:<22} {:>7.1} {} {spread:>21} {:>7.1} {} {ratio:>7} {ratios:>14}  {:<16} {:>7}  {peer}",
+            "{:<22} {:>7.1} {} {spread:>21} {:>7.1} {} {ratio:>7} {ratios:>14}  {:<22} {:>7}  {peer}",
             row.name, row.median, row.unit, row.p99, row.unit, row.target(), row.samples
         );
     }
