@@ -157,6 +157,14 @@ impl Policies {
         self.in_force.iter().chain(&self.wanted).flat_map(|kept| kept.assignment.named()).collect()
     }
 
+    /// All that are named, first those that an assignment does not judge without: a judge that starts compiles them one after the
+    /// other, and answers nobody until it has the first ones.
+    fn by_need(&self) -> Vec<PolicyDigest> {
+        let needed = self.in_force.iter().chain(&self.wanted).flat_map(|kept| kept.assignment.needed());
+        let mut seen = BTreeSet::new();
+        needed.chain(self.named()).filter(|digest| seen.insert(*digest)).collect()
+    }
+
     /// Takes an assignment; what comes of it is among the [news](Self::news).
     pub(crate) fn assign(&mut self, signed: SignedPolicyAssignment) {
         self.problem = None;
@@ -364,7 +372,7 @@ impl Policies {
 
     /// Gives the judge the modules that it was not given yet, and then both assignments: telling it twice does no harm.
     fn give_judge(&mut self) {
-        let named = self.named();
+        let named = self.by_need();
         let Judge::Live { socket, given } = &mut self.judge else { return };
         let give = || -> Result<(), PacketsError> {
             for digest in named.into_iter().filter(|digest| !given.contains(digest)).collect::<Vec<_>>() {

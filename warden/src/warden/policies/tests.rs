@@ -155,6 +155,20 @@ fn a_module_that_is_of_no_use_is_asked_for_again_when_the_controller_speaks_agai
 }
 
 #[test]
+fn the_judge_gets_first_what_it_does_not_judge_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut policies = load(folder.path());
+    let staged: Vec<_> = (0..8_u8).map(|n| PolicyDigest::of(&[n])).collect();
+    policies.assign(signed(&PolicyAssignment { staged: staged.clone(), ..assignment(1, b"in force") }));
+    in_force(&mut policies, 1);
+    policies.assign(signed(&PolicyAssignment { staged: staged.clone(), ..assignment(2, b"wanted") }));
+    let given = policies.by_need();
+    assert_eq!(given[..2], [PolicyDigest::of(b"in force"), PolicyDigest::of(b"wanted")]);
+    assert_eq!(given.iter().skip(2).copied().collect::<BTreeSet<_>>(), staged.into_iter().collect());
+    assert_eq!(given.len(), 10);
+}
+
+#[test]
 fn a_full_disk_refuses_an_assignment_and_the_one_before_stays() {
     let folder = tempfile::tempdir().unwrap();
     let mut policies = load(folder.path());
