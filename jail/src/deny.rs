@@ -104,9 +104,31 @@ pub(crate) fn filter() -> Result<BpfProgram, BackendError> {
     // a file in memory that could be executed has no path for a policy; vm.memfd_noexec=2 says the same, where it can be set
     rules.insert(libc::SYS_memfd_create, vec![when(vec![(1, Op::MaskedEq(MFD_NOEXEC_SEAL), 0)])?]);
     rules.insert(SYS_MEMFD_SECRET, Vec::new());
+    // the limits of others: of the jail's init, or of a program of another user
+    rules.insert(libc::SYS_prlimit64, vec![when(vec![(0, Op::Ne, 0)])?]);
+    // a file that makes whoever starts it its owner: on a view that is written to, it would outlive the session
+    for (call, mode) in MODES {
+        rules.entry(*call).or_default().extend(SET_ID.iter().map(|bit| when(vec![(*mode, Op::MaskedEq(*bit), *bit)])).collect::<Result<Vec<_>, _>>()?);
+    }
+    for (call, flags) in [(libc::SYS_open, 1), (libc::SYS_openat, 2)] {
+        // the mode counts only where a file is made
+        let made = [number(libc::O_CREAT), number(libc::O_TMPFILE & !libc::O_DIRECTORY)];
+        let each = made.into_iter().flat_map(|flag| SET_ID.iter().map(move |bit| when(vec![(flags, Op::MaskedEq(flag), flag), (flags + 1, Op::MaskedEq(*bit), *bit)])));
+        rules.insert(call, each.collect::<Result<_, _>>()?);
+    }
     let arch = std::env::consts::ARCH.try_into()?;
     SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM.cast_unsigned()), arch)?.try_into()
 }
+
+/// The bits of a mode that give a program its file's user or group.
+const SET_ID: [u64; 2] = [0o4000, 0o2000];
+/// `fchmodat2`, Linux 6.6: one number on all architectures.
+const SYS_FCHMODAT2: i64 = 452;
+/// Calls that give a file a mode, and which argument that is.
+const MODES: &[(i64, u8)] = &[
+    (libc::SYS_chmod, 1), (libc::SYS_fchmod, 1), (libc::SYS_fchmodat, 2), (SYS_FCHMODAT2, 2), (libc::SYS_mkdir, 1), (libc::SYS_mkdirat, 2), (libc::SYS_mknod, 1),
+    (libc::SYS_mknodat, 2), (libc::SYS_creat, 1),
+];
 
 const MFD_NOEXEC_SEAL: u64 = 8;
 /// `memfd_secret`, Linux 5.14: memory that not even the kernel's own tools see.

@@ -130,6 +130,10 @@ fn refused(to: &Confinement, marks: Marks) -> Result<Rules, BackendError> {
         rules.insert(libc::SYS_execve, unmarked.collect::<Result<_, _>>()?);
         rules.insert(libc::SYS_execveat, Vec::new());
     }
+    if to.children == Children::Trusted || to.time_limit_ms.is_some() {
+        // whose orphans would go elsewhere
+        rules.insert(libc::SYS_prctl, vec![rule(&[(0, Width::Dword, Op::Eq, number(libc::PR_SET_CHILD_SUBREAPER))])?]);
+    }
     let families = [libc::AF_INET, libc::AF_INET6].map(number);
     match to.network {
         Network::Session => {}

@@ -92,7 +92,9 @@ impl Init<'_> {
                 Ok(false)
             }
             Ok(Some((Message::Begin(number), _))) => {
-                self.child(number).map(|child| child.held.take());
+                if let Some(held) = self.child(number).and_then(|child| child.held.take()) {
+                    let _ = rustix::io::write(&held, b"!");
+                }
                 Ok(false)
             }
             Ok(Some((Message::Continue(number), _))) => {
@@ -167,7 +169,10 @@ impl Init<'_> {
 
 /// The process of another user, on its way to its program. It begins when its keeper knows it.
 fn become_child(run: &RunAs, means: &Means, standard: [OwnedFd; 3], begin: &OwnedFd) -> ! {
-    let _ = rustix::io::retry_on_intr(|| rustix::io::read(begin, &mut [0; 1]));
+    // one whose maker gives it up is not to begin
+    if !matches!(rustix::io::retry_on_intr(|| rustix::io::read(begin, &mut [0; 1])), Ok(1)) {
+        process::exit_now(126);
+    }
     let strings = |list: &[Vec<u8>]| list.iter().cloned().map(CString::new).collect::<Result<Vec<_>, _>>();
     let failed = match (CString::new(run.name.clone()), strings(&run.arguments), strings(&run.environment)) {
         (Ok(name), Ok(arguments), Ok(environment)) => {

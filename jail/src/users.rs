@@ -28,6 +28,29 @@ pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 /// What another user's program gets of its caller's environment when the policy does not say: nothing that steers a program.
 const PLAIN: &[&str] = &["COLUMNS", "LANG", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_NUMERIC", "LC_TIME", "LINES", "TERM", "TZ"];
 
+/// The environment of a program whose children nobody is asked about: what it finds, and what it reads at its start, is not its
+/// caller's choice. What is kept of the caller's is `kept`.
+pub(crate) fn without_steering(kept: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let own = [("HOME", "/"), ("PATH", PATH), ("SHELL", "/usr/bin/bash")];
+    with_own(kept, &own)
+}
+
+fn with_own(kept: Vec<Vec<u8>>, own: &[(&str, &str)]) -> Vec<Vec<u8>> {
+    let is_own = |entry: &[u8]| own.iter().any(|(name, _)| entry.split(|b| *b == b'=').next() == Some(name.as_bytes()));
+    let entries = own.iter().map(|(name, value)| format!("{name}={value}").into_bytes());
+    kept.into_iter().filter(|entry| !is_own(entry) && is_plain(entry)).chain(entries).collect()
+}
+
+/// Whether a variable names no file of its caller's choice: TZ, LANG and their like can.
+fn is_plain(entry: &[u8]) -> bool {
+    let Some(at) = entry.iter().position(|byte| *byte == b'=') else { return false };
+    let (name, value) = entry.split_at(at);
+    let steers = name == b"TZ" || name == b"TERM" || name.starts_with(b"LC_") || name.starts_with(b"LANG");
+    let value = value.strip_prefix(b"=").unwrap_or(value);
+    let outside = value.starts_with(b"/") || value.starts_with(b":") || value.windows(2).any(|pair| pair == b"..");
+    !steers || (!outside && (name == b"TZ" || !value.contains(&b'/')))
+}
+
 impl User {
     /// Root.
     pub(crate) fn root() -> Self {
@@ -43,9 +66,7 @@ impl User {
     /// The whole environment of a program that runs as it, from what its caller's was cut to.
     pub(crate) fn environment(&self, kept: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         let own = [("HOME", self.home.as_str()), ("USER", &self.name), ("LOGNAME", &self.name), ("PATH", PATH), ("SHELL", "/usr/bin/bash")];
-        let is_own = |entry: &[u8]| own.iter().any(|(name, _)| entry.split(|b| *b == b'=').next() == Some(name.as_bytes()));
-        let own_entries = own.iter().map(|(name, value)| format!("{name}={value}").into_bytes());
-        kept.into_iter().filter(|entry| !is_own(entry)).chain(own_entries).collect()
+        with_own(kept, &own)
     }
 
     /// The variables that a program which runs as it may keep.
@@ -77,6 +98,14 @@ fn named(text: &str, wanted: &[String], account: u32) -> Vec<User> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_of_the_callers_steers_a_trusted_program() {
+        let kept = ["PATH=/tmp/p", "HOME=/tmp/h", "TERM=vt100", "TZ=/tmp/x", "TZ=:/tmp/x", "LANG=../../tmp", "LC_ALL=a/b", "LINES=3"].map(|entry| entry.as_bytes().to_vec()).to_vec();
+        let given: Vec<String> = without_steering(kept).into_iter().map(|entry| String::from_utf8(entry).unwrap()).collect();
+        assert_eq!(given, ["TERM=vt100", "LINES=3", "HOME=/", &format!("PATH={PATH}"), "SHELL=/usr/bin/bash"]);
+        assert!(is_plain(b"TZ=Europe/Vienna") && !is_plain(b"TZ=Europe/../x") && is_plain(b"LINES=/"));
+    }
 
     #[test]
     fn users_are_those_that_are_named_and_nobody_is_root_but_root() {

@@ -277,3 +277,91 @@ fn the_helper_is_for_nobody_to_run() {
         assert!(!outcome.output.contains("cannot be confined"), "{}", outcome.output);
     }
 }
+
+#[test]
+fn a_filter_of_the_callers_own_does_not_answer_for_the_kernel() {
+    // landlock_restrict_self, seccomp and prctl say that all went well, and do nothing
+    let script = format!("/usr/bin/python3 - JUDGED <<'END'
+{START}
+import ctypes, struct
+libc = ctypes.CDLL(None, use_errno=True)
+libc.prctl(38, 1, 0, 0, 0)   # PR_SET_NO_NEW_PRIVS
+program = [(0x20, 0, 0, 0)]
+for number in (446, 317, 157):
+    program += [(0x15, 0, 1, number), (0x06, 0, 0, 0x00050000)]
+program += [(0x06, 0, 0, 0x7fff0000)]
+code = b''.join(struct.pack('HBBI', *one) for one in program)
+room = ctypes.create_string_buffer(code)
+class Prog(ctypes.Structure): _fields_ = [('len', ctypes.c_ushort), ('filter', ctypes.c_void_p)]
+print('installed', libc.syscall(317, 1, 0, ctypes.byref(Prog(len(program), ctypes.addressof(room)))))
+print('program', run('/usr/bin/python3', '-c', 'import socket; socket.socket(); print(\"RAN\")'))
+END
+/usr/bin/python3 -c 'print(\"still\", \"good\")'
+");
+    held(&script, |exec| when(python(exec) && !exec.argv.iter().any(|a| a == b"JUDGED"), no_network), |output| {
+        says(output, &["installed 0", "still good"]);
+        assert!(!output.contains("RAN"), "{output}");
+    });
+}
+
+#[test]
+fn children_from_before_are_not_those_of_a_trusted_program() {
+    let script = format!("/usr/bin/python3 - JUDGED <<'END'
+{START}
+import time
+r, w = os.pipe()
+if os.fork() == 0:
+    # becomes the trusted program, and has a child already that waits for that
+    if os.fork() == 0:
+        time.sleep(1)
+        try: ok = subprocess.run(['/usr/bin/true']).returncode == 0
+        except OSError: ok = False
+        os.write(w, b'from before %d' % ok); os._exit(0)
+    os.execv('/usr/bin/python3', ['python3', '-c', 'import time; time.sleep(2.5); print(\"RAN\")'])
+os.wait()
+print(os.read(r, 100).decode(), flush=True)
+END
+");
+    held(&script, trusting, |output| {
+        says(output, &["from before 0"]);
+        assert!(!output.contains("RAN"), "{output}");
+    });
+}
+
+#[test]
+fn nothing_of_the_callers_steers_a_trusted_program() {
+    let script = "export PATH=/tmp/p:$PATH HOME=/tmp/h TZ=/tmp/zone LANG=C.UTF-8 TERM=vt100
+/usr/bin/python3 -c 'import os; print(*(f\"{name}={os.environ.get(name)}\" for name in (\"PATH\", \"HOME\", \"TZ\", \"TERM\", \"LANG\")), sep=\"\\n\")'
+";
+    held(script, trusting, |output| {
+        says(output, &["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/", "TZ=None", "TERM=vt100", "LANG=C.UTF-8"]);
+    });
+}
+
+#[test]
+fn nobody_makes_files_that_give_their_owner_away_or_leaves_a_subtree() {
+    let script = format!("/usr/bin/python3 - <<'END'
+{START}
+import ctypes, resource
+libc = ctypes.CDLL(None, use_errno=True)
+def does(name, deed):
+    try: deed(); print(name, 'done')
+    except OSError as e: print(name, e.strerror)
+open('/tmp/file', 'w').close()
+does('plain', lambda: os.chmod('/tmp/file', 0o755))
+does('setuid', lambda: os.chmod('/tmp/file', 0o4755))
+does('setgid', lambda: os.chmod('/tmp/file', 0o2755))
+does('made', lambda: os.close(os.open('/tmp/other', os.O_CREAT | os.O_WRONLY, 0o4755)))
+does('opened', lambda: os.close(os.open('/tmp/file', os.O_RDONLY, 0o4755)))
+does('folder', lambda: os.mkdir('/tmp/folder', 0o2755))
+does('limits of another', lambda: resource.prlimit(1, resource.RLIMIT_NOFILE, (8, 8)))
+does('own limits', lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
+print('sibling', libc.syscall(56, 0x8000 | 17, 0, 0, 0, 0), os.strerror(ctypes.get_errno()))
+END
+");
+    held(&script, |_| Confinement::default(), |output| {
+        let refused = "Operation not permitted";
+        says(output, &["plain done", &format!("setuid {refused}"), &format!("setgid {refused}"), &format!("made {refused}"), "opened done", &format!("folder {refused}")]);
+        says(output, &[&format!("limits of another {refused}"), "own limits done", &format!("sibling -1 {refused}")]);
+    });
+}

@@ -11,6 +11,7 @@ use crate::keeper::tell;
 use crate::protocol::{Attributes, DATA_MAX, DecodeError, Entry, Extended, Frames, OpenFlags, Reply, Request, Status};
 use handles::{Handle, Handles};
 use portcullis_model::bytes::printable;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::AsFd;
 use rustix::fs::{Stat, StatVfs, fstat, fsync};
 use rustix::io::{Errno, read};
@@ -47,6 +48,8 @@ pub struct Server<A, O> {
     reply: Vec<u8>,
     buffer: Vec<u8>,
     greeted: bool,
+    /// Whether the client has sent nothing beyond the request that is served.
+    pause: bool,
     /// What was said last on standard error: not said twice in a row.
     said: String,
 }
@@ -66,7 +69,7 @@ enum Answer {
 impl<A: Ask, O: AsFd> Server<A, O> {
     /// Over these files, with replies to `output`.
     pub fn new(files: Files<A>, output: O) -> Self {
-        Self { files, output, handles: Handles::default(), reply: Vec::new(), buffer: vec![0; DATA_MAX], greeted: false, said: String::new() }
+        Self { files, output, handles: Handles::default(), reply: Vec::new(), buffer: vec![0; DATA_MAX], greeted: false, pause: false, said: String::new() }
     }
 
     /// Serves until the client's input ends.
@@ -83,6 +86,8 @@ impl<A: Ask, O: AsFd> Server<A, O> {
         let (mut frames, mut room) = (Frames::default(), vec![0; READ]);
         loop {
             while let Some(packet) = frames.next()? {
+                // who has nothing else to ask may be gone once this is answered: what was moved is told before that
+                self.pause = !is_readable(&input)?;
                 self.request(packet)?;
             }
             match read(&input, &mut room) {
@@ -105,7 +110,11 @@ impl<A: Ask, O: AsFd> Server<A, O> {
             _ if !self.greeted => Err(ServerError::NoVersion),
             Ok(request) => {
                 let (id, subject) = about(&request);
-                match self.serve_one(request) {
+                let served = self.serve_one(request);
+                if self.pause {
+                    self.handles.tell(&mut self.files.ask).map_err(ServerError::Asking)?;
+                }
+                match served {
                     Ok(answer) => self.answer(id, &answer),
                     Err(error @ FileError::Keeper(_)) => Err(ServerError::Asking(error)),
                     Err(error) => self.refuse(id, subject, &error),
@@ -218,6 +227,16 @@ impl<A: Ask, O: AsFd> Server<A, O> {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether there is something to read, be it the end.
+fn is_readable(input: &impl AsFd) -> Result<bool, Errno> {
+    let nothing = Timespec { tv_sec: 0, tv_nsec: 0 };
+    match poll(&mut [PollFd::new(input, PollFlags::IN)], Some(&nothing)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(errno) => Err(errno),
     }
 }
 

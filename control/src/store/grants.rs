@@ -194,6 +194,15 @@ impl View {
     }
 }
 
+/// Where the count begins: two controllers that come to the same node one after the other do not begin with the same uid.
+fn somewhere(first: i64, last: i64) -> i64 {
+    let mut random = [0; 4];
+    match getrandom::fill(&mut random) {
+        Ok(()) => first + i64::from(u32::from_le_bytes(random)) % (last - first + 1),
+        Err(_) => first,
+    }
+}
+
 impl Write {
     /// The next uid that nothing can be using any more. The count goes on over restarts, and around at the end of the
     /// range, so that a uid rests as long as possible.
@@ -205,7 +214,7 @@ impl Write {
         let live: BTreeSet<i64> = live.into_iter().collect();
         let next: Option<i64> = sqlx::query_scalar("SELECT value FROM counters WHERE name = 'uid'").fetch_optional(self.connection()).await?;
         let (first, last) = (i64::from(UID_FIRST), i64::from(UID_LAST));
-        let next = next.filter(|uid| (first..=last).contains(uid)).unwrap_or(first);
+        let next = next.filter(|uid| (first..=last).contains(uid)).unwrap_or_else(|| somewhere(first, last));
         let uid = (next..=last).chain(first..next).find(|uid| !live.contains(uid)).ok_or(StoreError::NoUid)?;
         let after = if uid == last { first } else { uid + 1 };
         sqlx::query("INSERT INTO counters (name, value) VALUES ('uid', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value")

@@ -8,7 +8,7 @@ use portcullis_control::api::types::{Page, QuestionState, QuestionView, Why};
 use portcullis_model::asking::{AskEnd, Choice};
 use portcullis_model::bytes::printable;
 use portcullis_model::id::QuestionId;
-use portcullis_model::subject::{Exec, FileOp, Forward, Line, Subject};
+use portcullis_model::subject::{Exec, FileOp, Forward, Line, Subject, WordKind};
 
 /// Most characters of what is asked about in a list; all of it is in [`show`].
 const BRIEF: usize = 80;
@@ -23,7 +23,7 @@ pub(super) async fn list(desk: &Desk, state: Option<String>, limit: u32) -> Resu
     let page: Page<QuestionView> = Api::new(desk, As::Auditor)?.get(&format!("/v1/questions?limit={limit}{filter}")).await?;
     desk.screen.show(&page, |screen| {
         let rows = page.items.iter().map(|question| {
-            let what: String = text(&question.asked.subject).chars().take(BRIEF).collect();
+            let what = brief(&text(&question.asked.subject));
             [question.asked.id.to_string(), progress(question), time(question.asked.ask.expiry), question.operator.clone(), question.asked.ask.prompt.clone(), what]
         });
         screen.table(["ID", "STATE", "UNTIL", "OPERATOR", "QUESTION", "ABOUT"], rows.collect())
@@ -49,6 +49,14 @@ pub(super) async fn answer(desk: &Desk, id: &QuestionId, choice: Choice, reason:
         Choice::Reject => AskEnd::Rejected,
     };
     Ok(if question.end == Some(as_answered) { Outcome::Done } else { Outcome::Failed })
+}
+
+/// The beginning of a text, and how much of it is not shown.
+fn brief(text: &str) -> String {
+    match text.chars().count().saturating_sub(BRIEF) {
+        0 => text.to_owned(),
+        more => format!("{}… (+{more}: see `request question`)", text.chars().take(BRIEF).collect::<String>()),
+    }
 }
 
 /// State and outcome in a few words.
@@ -95,14 +103,27 @@ fn describe(screen: Screen, question: &QuestionView) -> std::io::Result<()> {
         let parents = exec.parents.iter().map(|name| printable(name)).collect::<Vec<_>>().join(" < ");
         let line = exec.line.as_ref().map_or(String::new(), |line| printable(line));
         let scripts = exec.scripts.iter().map(|path| printable(path)).collect::<Vec<_>>().join(", ");
-        screen.fields(&[("program", printable(&exec.path)), ("scripts", scripts), ("directory", printable(&exec.cwd)), ("started by", parents), ("in the line", line)])?;
+        screen.fields(&[("program", printable(&exec.path)), ("scripts", scripts), ("directory", printable(&exec.cwd)), ("as user", user(exec.uid, question)), ("started by", parents), ("in the line", line)])?;
     }
     if let Subject::Line(line) = &asked.subject {
         screen.fields(&[("directory", printable(&line.cwd))])?;
+        // what the module judged, and what an approval covers; the shell that read it from the text is not trusted
+        for command in line.commands.iter().filter(|command| !command.words.is_empty()) {
+            let words = command.words.iter().map(|word| if word.kind == WordKind::Literal { quoted(&word.text) } else { format!("<{}>", printable(&word.text)) });
+            screen.fields(&[("command", words.collect::<Vec<_>>().join(" "))])?;
+        }
     }
     match &question.answer {
         Some(answer) if !answer.comment.is_empty() => screen.line(&shown(&format!("{} said: {}", answer.by, answer.comment))),
         Some(_) | None => Ok(()),
+    }
+}
+
+/// Whose process it would be.
+fn user(uid: u32, question: &QuestionView) -> String {
+    match uid {
+        0 => "root".to_owned(),
+        uid => format!("uid {uid} ({} under {})", question.operator, question.request),
     }
 }
 

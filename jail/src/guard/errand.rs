@@ -21,23 +21,27 @@ use super::verify::{Expected, Given};
 use super::{Commit, Guard, GuardError, Reaped, Received, What, rules};
 use crate::orders::{HELPER, HELPER_NAME, ORDERS, Orders};
 use crate::sys::seccomp::{self, Answer, Notification};
-use crate::users::User;
+use crate::users::{self, User};
 use portcullis_model::decision::Committed;
 use portcullis_model::subject::Exec;
-use portcullis_model::verdict::{Confinement, Denial, Enforcement};
+use portcullis_model::verdict::{Children, Confinement, Denial, Enforcement};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{AtFlags, CWD, FileType, MemfdFlags, Mode, OFlags, SeekFrom, memfd_create, openat, seek, statat};
+use rustix::fs::{AtFlags, CWD, FileType, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom, fcntl_add_seals, memfd_create, openat, seek, statat};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::{Duration, Instant};
 
 /// The shell of `su` and `sudo -i`: an ordinary one, whose commands are judged one by one.
 const SHELL: &[u8] = b"/usr/bin/bash";
 /// Where the commands of `sudo` are looked for: what a node installs.
 const FOLDERS: &[&[u8]] = &[b"/usr/sbin/", b"/usr/bin/", b"/sbin/", b"/bin/"];
+
+/// How long a process may be on its way, on a busy machine: a permit is not to be kept for later.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A process on its way.
 #[derive(Debug)]
@@ -56,6 +60,8 @@ pub(super) struct Errand {
     /// As whom, when not as itself.
     user: Option<User>,
     stage: Stage,
+    /// When it was sent on its way.
+    since: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,8 +124,10 @@ fn terminated(strings: &[Vec<u8>]) -> Vec<u8> {
 
 /// Something for another process to read.
 pub(super) fn written(orders: &impl Serialize) -> io::Result<OwnedFd> {
-    let mut file = File::from(memfd_create("orders", MemfdFlags::CLOEXEC)?);
+    let mut file = File::from(memfd_create("orders", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
     file.write_all(&serde_json::to_vec(orders)?)?;
+    // whoever else of the same user gets at it only reads it
+    fcntl_add_seals(&file, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
     seek(&file, SeekFrom::Start(0))?;
     Ok(file.into())
 }
@@ -146,13 +154,14 @@ impl Guard {
         let variables = attempt.expected.strings.get(length..).unwrap_or_default().split_inclusive(|byte| *byte == 0);
         let variables = variables.map(|variable| variable.strip_suffix(b"\0").unwrap_or(variable));
         let environment = match &user {
+            None if confinement.children == Children::Trusted => users::without_steering(environment::kept(variables, Some(&User::variables(confinement)))),
             None => environment::kept(variables, confinement.environment.as_deref()),
             Some(user) => user.environment(environment::kept(variables, Some(&User::variables(confinement)))),
         };
         let expected = Expected { strings: [terminated(&exec.argv), terminated(&environment)].concat(), argc: exec.argv.len(), envc: environment.len(), ..expected };
         let name = expected.given.script.clone().unwrap_or_else(|| exec.path.clone());
         let arguments = given(&exec, &expected);
-        Ok(Errand { process, group: attempt.group, permit, exec, expected, name, arguments, environment, user, stage: Stage::Redirected })
+        Ok(Errand { process, group: attempt.group, permit, exec, expected, name, arguments, environment, user, stage: Stage::Redirected, since: Instant::now() })
     }
 
     /// What is to run in the end, and as whom: what was asked for, or what `sudo` or `su` was asked for.
@@ -206,6 +215,12 @@ impl Guard {
             return ControlFlow::Break(self.asked_for_news(caller, notification));
         }
         let Some(errand) = self.errands.get(&caller.group).filter(|errand| lives(&errand.process)) else { return ControlFlow::Continue(()) };
+        if errand.since.elapsed() > PATIENCE {
+            // what was allowed then is not what is wanted now
+            let lapsed = self.end_errand(caller);
+            self.deferred.push(super::Deferred { group: caller.group, notification: *notification });
+            return ControlFlow::Break(lapsed);
+        }
         match errand.stage {
             Stage::Helped => ControlFlow::Break(self.give_orders(caller, notification)),
             Stage::Redirected => self.enter_helper(caller, notification),
@@ -238,6 +253,10 @@ impl Guard {
         });
         let mut errand = self.errands.remove(&caller.group)?;
         let decision = errand.permit.seq();
+        if let Err(denial) = self.can_be_held(caller, &errand) {
+            self.answer(notification.id, Answer::Errno(libc::EACCES));
+            return Some(Received::Refused { pid: raw(caller.group), exec: Box::new(errand.exec), denial, repeated: false });
+        }
         let given = match (asked.as_deref() == Some(ORDERS.to_bytes()), errand.user.take()) {
             (false, _) => Err(GuardError::OtherSubject),
             (true, Some(user)) => self.order(errand, user, notification.id),
@@ -260,6 +279,17 @@ impl Guard {
         self.errands.remove(&caller.group);
         self.answer(notification.id, Answer::Errno(libc::EACCES));
         Some(Received::Lapsed { pid: raw(caller.group), decision })
+    }
+
+    /// Whether a process, which is the helper now, has one thread and waits, can be held to what its permit says.
+    fn can_be_held(&self, helper: &Caller, errand: &Errand) -> Result<(), Denial> {
+        // a filter of the caller's own may answer for the kernel, so that nothing of it is done
+        if filters(&self.scope.host_proc, helper.thread).is_none_or(|filters| filters > SESSION_FILTERS) {
+            return Err(rules::filtered());
+        }
+        // a child from before would be taken for one of the program's
+        let trusted = errand.user.is_none() && errand.permit.confinement().children == Children::Trusted;
+        if trusted && has_children(&self.scope.host_proc, helper.group) { Err(rules::has_children()) } else { Ok(()) }
     }
 
     fn enter_program(&mut self, caller: &Caller, notification: &Notification) -> Option<Received> {
@@ -330,6 +360,12 @@ fn filters(proc: &OwnedFd, thread: Pid) -> Option<u32> {
     // a newline in the name, which is the first field, is escaped
     let field = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Seccomp_filters:\t"))?;
     str::from_utf8(field).ok()?.trim().parse().ok()
+}
+
+/// Whether a process has children, or cannot be asked.
+fn has_children(proc: &OwnedFd, group: Pid) -> bool {
+    let parent = |pid: Pid| Caller::of(proc, pid).ok().and_then(|process| process.parent());
+    super::subtree::processes(proc).is_none_or(|all| all.into_iter().any(|pid| parent(pid) == Some(group)))
 }
 
 fn raw(pid: Pid) -> u32 {

@@ -42,8 +42,8 @@ const OFFSET_FLAGS: u32 = 16;
 const CLONE_NEWTIME: u32 = 0x80;
 const NAMESPACES: u32 = (libc::CLONE_NEWNS | libc::CLONE_NEWCGROUP | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID | libc::CLONE_NEWNET) as u32;
-/// A child that a tracer does not get, or gets unasked.
-const TRACING: u32 = (libc::CLONE_UNTRACED | libc::CLONE_PTRACE) as u32;
+/// A child that a tracer does not get, or gets unasked; or one that is another's, and so not below who made it.
+const TRACING: u32 = (libc::CLONE_UNTRACED | libc::CLONE_PTRACE | libc::CLONE_PARENT) as u32;
 const THREAD: u32 = libc::CLONE_THREAD as u32;
 /// What only the threads of one group may share: the working directory with the root, and the descriptors.
 const SHARED: u32 = (libc::CLONE_FS | libc::CLONE_FILES) as u32;

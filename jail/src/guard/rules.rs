@@ -89,6 +89,16 @@ pub(super) fn held(name: &str) -> Denial {
     denial("held", reason, "run it from the shell")
 }
 
+/// Who asks for a confined program has a filter of system calls that is not ours.
+pub(super) fn filtered() -> Denial {
+    denial("held", "the policy confines it, and it is asked for by a program that is held by a filter of system calls already".to_owned(), "run it from the shell")
+}
+
+/// Who is to become a trusted program has children.
+pub(super) fn has_children() -> Denial {
+    denial("children", "its children are trusted, and whoever asks for it has some of its own already, which would be taken for them".to_owned(), "run it from the shell, without exec")
+}
+
 /// `sudo` or `su` in a form that stands for no command, or for another user than the verdict names.
 pub(super) fn elevation(name: &str) -> Denial {
     denial("elevation", format!("it is not a request for a command as {}", printable(name.as_bytes())), "sudo -u USER COMMAND")

@@ -25,6 +25,9 @@ const TRIES_MAX: usize = 64;
 /// Most rounds in which a subtree is looked through for processes to kill; each round kills all that it finds.
 const ROUNDS_MAX: usize = 1000;
 
+/// How long that may take: meanwhile the session is not served.
+const END_DEADLINE: Duration = Duration::from_secs(1);
+
 /// A program and what descends from it.
 #[derive(Debug)]
 pub(super) struct Subtree {
@@ -52,13 +55,17 @@ impl Subtree {
     /// Whether a process, which is held still by whoever asks or may end meanwhile, is the program or descends from it.
     fn holds(&self, proc: &OwnedFd, process: &Caller, init: Pid) -> bool {
         let mut child = process.group;
-        let mut _held = None;
+        let mut held: Option<OwnedFd> = None;
         for _ in 0..GENERATIONS_MAX {
             if child == self.top {
                 return lives(&self.process);
             }
-            let Some((parent, held)) = parent_of(proc, child, init) else { return false };
-            (child, _held) = (parent, Some(held));
+            let Some((parent, parent_held)) = parent_of(proc, child, init) else { return false };
+            // a number says whose parent that was only as long as its process lives
+            if held.as_ref().is_some_and(|held| !lives(held)) {
+                return false;
+            }
+            (child, held) = (parent, Some(parent_held));
         }
         false
     }
@@ -127,9 +134,13 @@ impl Guard {
         let (proc, init) = (&self.scope.host_proc, self.scope.init);
         // it starts none itself meanwhile, unless somebody lets it
         let _ = pidfd_send_signal(&subtree.process, Signal::STOP);
+        let deadline = Instant::now() + END_DEADLINE;
         for _ in 0..ROUNDS_MAX {
             let mut found = false;
-            for pid in processes(proc) {
+            for pid in processes(proc).unwrap_or_default() {
+                if Instant::now() > deadline {
+                    return Err(Unended);
+                }
                 let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
                 let Ok(caller) = Caller::of(proc, pid) else { continue };
                 if pid != subtree.top && caller.group == pid && lives(&process) && subtree.holds(proc, &caller, init) {
@@ -147,9 +158,9 @@ impl Guard {
     }
 }
 
-/// All processes of the node.
-fn processes(proc: &OwnedFd) -> Vec<Pid> {
+/// All processes of the node; none when they cannot be listed.
+pub(super) fn processes(proc: &OwnedFd) -> Option<Vec<Pid>> {
     let folder = openat(proc, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    let Ok(entries) = folder.and_then(Dir::new) else { return Vec::new() };
-    entries.filter_map(|entry| entry.ok()?.file_name().to_str().ok()?.parse().ok().and_then(Pid::from_raw)).collect()
+    let entries = folder.and_then(Dir::new).ok()?;
+    Some(entries.filter_map(|entry| entry.ok()?.file_name().to_str().ok()?.parse().ok().and_then(Pid::from_raw)).collect())
 }

@@ -72,8 +72,15 @@ pub(crate) fn fork() -> io::Result<Side> {
         None => Ok(Side::Child),
         Some(pid) => {
             // it is our child and not reaped, so the number is still its own
-            let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
-            Ok(Side::Parent { pid, pidfd })
+            match rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+                Ok(pidfd) => Ok(Side::Parent { pid, pidfd }),
+                Err(errno) => {
+                    // nobody would know of it
+                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                    let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+                    Err(errno.into())
+                }
+            }
         }
     }
 }

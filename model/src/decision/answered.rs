@@ -93,6 +93,8 @@ pub struct Coverage {
     by: String,
     /// The words of its commands that are literal throughout, each until an exec has used it.
     commands: Vec<Vec<Vec<u8>>>,
+    /// The directory that the line was entered in.
+    cwd: Vec<u8>,
 }
 
 fn name(path: &[u8]) -> &[u8] {
@@ -103,18 +105,31 @@ impl Coverage {
     fn of(asked: &Asked, by: &str) -> Option<Self> {
         let Subject::Line(line) = &asked.subject else { return None };
         let literal = line.commands.iter().filter(|command| !command.words.is_empty() && command.words.iter().all(|word| word.kind == WordKind::Literal));
-        let commands = literal.map(|command| command.words.iter().map(|word| word.text.clone()).collect()).collect();
+        // what the approver could not read in the text is not covered: the shell says both
+        let read = literal.filter(|command| command.words.iter().all(|word| line.text.windows(word.text.len().max(1)).any(|part| part == word.text)));
+        let commands = read.map(|command| command.words.iter().map(|word| word.text.clone()).collect()).collect();
         let (question, policy, approvers, expiry) = (asked.id.clone(), asked.policy, asked.ask.approvers.clone(), asked.ask.expiry);
-        Some(Self { question, policy, approvers, expiry, by: by.to_owned(), commands })
+        Some(Self { question, policy, approvers, expiry, by: by.to_owned(), commands, cwd: line.cwd.clone() })
     }
 
-    /// Which of the commands the exec is, by every word; the program's own name may be written as a path.
+    /// The module whose question it was.
+    #[must_use]
+    pub fn policy(&self) -> PolicyDigest {
+        self.policy
+    }
+
+    /// Which of the commands the exec is, by every word, in the directory that the approver saw. A program that is written as a
+    /// path is that one; another's own process is not the operator's, who was asked about.
     fn place_of(&self, exec: &Exec) -> Option<usize> {
-        let Exec { path, argv, scripts, .. } = exec;
+        let Exec { path, argv, scripts, cwd, uid, .. } = exec;
+        if *cwd != self.cwd || *uid == 0 {
+            return None;
+        }
+        let is_it = |written: &[u8]| if written.contains(&b'/') { written == path } else { name(written) == name(path) };
         // a script's interpreter has arguments that nobody has read
         let (called, arguments) = argv.split_first().filter(|_| scripts.is_empty())?;
         self.commands.iter().position(|words| match words.split_first() {
-            Some((written, rest)) => rest == arguments && name(written) == name(path) && name(called) == name(path),
+            Some((written, rest)) => rest == arguments && is_it(written) && name(called) == name(path),
             None => false,
         })
     }

@@ -78,6 +78,24 @@ impl Held {
         self.read.iter().chain(&self.written).try_for_each(|meter| ask.moved(meter.id(), meter.moved(), true))
     }
 
+    /// Tells how far it has come, if that is news.
+    ///
+    /// # Errors
+    /// [`FileError::Keeper`].
+    pub fn tell(&mut self, ask: &mut impl Ask) -> Result<(), FileError> {
+        for meter in self.read.iter_mut().chain(&mut self.written) {
+            if meter.take_untold() {
+                ask.moved(meter.id(), meter.moved(), false)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Its size was set: what was written of it is not what it has.
+    pub(super) fn was_resized(&mut self) {
+        self.written.iter_mut().for_each(Meter::disturb);
+    }
+
     /// Lets go of it and tells how far it came, which is not to its close.
     ///
     /// # Errors

@@ -49,6 +49,16 @@ impl Meter {
         due
     }
 
+    /// Says whether there is something that was not told, once.
+    pub fn take_untold(&mut self) -> bool {
+        std::mem::replace(&mut self.told, self.bytes) != self.bytes
+    }
+
+    /// What was moved is no longer what the file has: it was cut, or filled with zeros.
+    pub fn disturb(&mut self) {
+        self.hash = None;
+    }
+
     /// What was moved so far.
     #[must_use]
     pub fn moved(&self) -> Moved {

@@ -5,7 +5,7 @@
 //! open: those are not names.
 
 use rustix::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, readlinkat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, ftruncate, openat, openat2, readlinkat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -121,6 +121,13 @@ impl Found {
         if stat.st_nlink == 0 || !path.starts_with(b"/") {
             return Err(Errno::NOENT);
         }
+        // the kernel says so of a name that was removed, and a file can be called that
+        if path.ends_with(b" (deleted)") {
+            let named = fstat(look_up(CWD, &path, OFlags::PATH | OFlags::NOFOLLOW)?)?;
+            if (named.st_dev, named.st_ino) != (stat.st_dev, stat.st_ino) {
+                return Err(Errno::NOENT);
+            }
+        }
         Ok(Self { fd, path, stat })
     }
 
@@ -135,8 +142,15 @@ impl Found {
     /// # Errors
     /// The system's, and `STALE` when it is called otherwise now than when it was judged.
     pub fn open(&self, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let opened = openat(CWD, self.link().as_str(), flags | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())?;
-        if path_of(opened.as_fd())? == self.path { Ok(opened) } else { Err(Errno::STALE) }
+        let first = flags.difference(OFlags::TRUNC) | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let opened = openat(CWD, self.link().as_str(), first, Mode::empty())?;
+        if path_of(opened.as_fd())? != self.path {
+            return Err(Errno::STALE);
+        }
+        if flags.contains(OFlags::TRUNC) {
+            ftruncate(&opened, 0)?;
+        }
+        Ok(opened)
     }
 
     /// A name of the descriptor, for calls that take only names.

@@ -293,12 +293,13 @@ impl<A: Ask> Files<A> {
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn set_attributes_of(&mut self, held: &Held, attributes: &Attributes) -> Result<(), FileError> {
+    pub fn set_attributes_of(&mut self, held: &mut Held, attributes: &Attributes) -> Result<(), FileError> {
         self.ask.ask_one(Kind::SetAttributes, &held.path)?;
         if let Some(size) = attributes.size {
             if !held.is_written() {
                 return Err(Errno::BADF.into());
             }
+            held.was_resized();
             ftruncate(held.fd(), size)?;
         }
         let link = format!("/proc/self/fd/{}", rustix::fd::AsRawFd::as_raw_fd(&held.fd().as_fd()));

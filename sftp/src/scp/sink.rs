@@ -107,7 +107,7 @@ fn receive<A: Ask>(files: &mut Files<A>, target: &Target, name: &[u8], file: Inc
         at += length;
     }
     if let (None, Some(attributes)) = (&failure, &file.attributes)
-        && let Err(error) = files.set_attributes_of(&held, attributes)
+        && let Err(error) = files.set_attributes_of(&mut held, attributes)
     {
         failure = Some(one(error)?);
     }

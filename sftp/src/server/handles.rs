@@ -53,6 +53,14 @@ impl Handles {
         }
     }
 
+    /// Tells how far all that is open has come.
+    pub(super) fn tell(&mut self, ask: &mut impl Ask) -> Result<(), FileError> {
+        self.open.values_mut().try_for_each(|handle| match handle {
+            Handle::File(held) => held.tell(ask),
+            Handle::Folder(_) => Ok(()),
+        })
+    }
+
     /// Lets go of what the client has left open, and tells how far it came. That is no close: the keeper records it as cut.
     pub(super) fn leave_all(&mut self, ask: &mut impl Ask) -> Result<(), FileError> {
         std::mem::take(&mut self.open).into_values().try_for_each(|handle| match handle {

@@ -19,6 +19,8 @@ use std::time::Instant;
 
 /// Bytes of input that may wait for the terminal: past this the gateway's socket is not read.
 const INPUT_MAX: usize = 64 * 1024;
+/// Messages of the gateway that are taken before other work has its turn.
+const MESSAGES_A_TURN: usize = 64;
 /// Bytes of output that may wait for the gateway: past this the terminal is not read.
 const OUTPUT_MAX: usize = 128 * 1024;
 /// Bytes of output that may wait for the gateway once the program has ended and no more is made.
@@ -168,7 +170,11 @@ impl Relay {
     /// Takes what the gateway sent.
     pub(crate) fn take_input(&mut self) -> Result<Vec<Wish>, End> {
         let mut wishes = Vec::new();
-        while self.wants_input() && wishes.len() < 64 {
+        // a turn is bounded also when what comes adds nothing
+        for _ in 0..MESSAGES_A_TURN {
+            if !self.wants_input() {
+                break;
+            }
             let Some(gateway) = &self.gateway else { break };
             let message = match gateway.receive(&mut self.intake) {
                 Ok(Received::Message(message, _)) => message,

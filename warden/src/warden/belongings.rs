@@ -4,12 +4,14 @@
 use super::host_name::{self, HostName};
 use portcullis_jail::folders::{self, Folders};
 use portcullis_jail::profile;
+use portcullis_model::bytes::printable;
 use portcullis_model::grant::Grant;
 use portcullis_model::id::GrantId;
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::ops::Range;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 /// Of all grants.
@@ -44,6 +46,8 @@ enum UidTaken {
     Account(u32, String),
     #[error("uid {0} is that of another access that is still open")]
     Access(u32),
+    #[error("{0}, which says whose uids there are, cannot be read")]
+    Unread(&'static str, #[source] io::Error),
     #[error("processes of uid {0} run on this node already")]
     Processes(u32),
 }
@@ -109,8 +113,12 @@ impl Belongings {
 impl Shared {
     /// Whether nobody else has this uid: no account of the node, no other access, and nothing that an earlier one has left.
     fn is_free(&self, uid: u32) -> Result<(), UidTaken> {
-        if let Some(account) = account_of(&fs::read_to_string("/etc/passwd").unwrap_or_default(), uid) {
-            return Err(UidTaken::Account(uid, account));
+        // the session's group has the same number
+        for (file, fields) in [("/etc/passwd", 2..4), ("/etc/group", 2..3)] {
+            let text = fs::read(file).map_err(|error| UidTaken::Unread(file, error))?;
+            if let Some(account) = account_of(&text, uid, fields) {
+                return Err(UidTaken::Account(uid, account));
+            }
         }
         if self.all.values().any(|one| one.uid == uid) {
             return Err(UidTaken::Access(uid));
@@ -119,14 +127,20 @@ impl Shared {
     }
 }
 
-fn account_of(passwd: &str, uid: u32) -> Option<String> {
-    let is_it = |line: &&str| line.split(':').nth(2).is_some_and(|field| field.parse() == Ok(uid));
-    passwd.lines().find(is_it).and_then(|line| line.split(':').next()).map(str::to_owned)
+/// The name of the row in which one of these fields is this number.
+fn account_of(table: &[u8], uid: u32, fields: Range<usize>) -> Option<String> {
+    let number = uid.to_string();
+    let has = |row: &&[u8]| row.split(|byte| *byte == b':').skip(fields.start).take(fields.len()).any(|field| field == number.as_bytes());
+    let row = table.split(|byte| *byte == b'\n').find(has)?;
+    Some(printable(row.split(|byte| *byte == b':').next().unwrap_or_default()))
 }
 
 fn has_processes(uid: u32) -> bool {
     let all = fs::read_dir("/proc").into_iter().flatten().flatten();
-    all.filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit)).any(|process| process.metadata().is_ok_and(|of| of.uid() == uid))
+    let processes = all.filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit));
+    // the folder's owner would be root for one that lets nobody look at it
+    let is_of = |status: &str| status.lines().find_map(|line| line.strip_prefix("Uid:")).is_some_and(|uids| uids.split_whitespace().any(|field| field.parse() == Ok(uid)));
+    processes.filter_map(|process| fs::read(process.path().join("status")).ok()).any(|status| is_of(&String::from_utf8_lossy(&status)))
 }
 
 /// Removes the folders, empty by now, of an earlier warden that did not end by itself.
@@ -145,9 +159,11 @@ mod tests {
 
     #[test]
     fn whose_a_uid_is_is_seen() {
-        let passwd = "root:x:0:0:root:/root:/bin/bash\nbroken\noracle:x:70001:1::/home/oracle:/bin/bash\n";
-        assert_eq!(account_of(passwd, 70_001).as_deref(), Some("oracle"));
-        assert_eq!(account_of(passwd, 70_000), None);
+        let passwd = b"root:x:0:0:root:/root:/bin/bash\nbroken\n\xff:x:5:5::/:/bin/sh\noracle:x:70001:1::/home/oracle:/bin/bash\nother:x:6:70002::/:/bin/sh\n";
+        assert_eq!(account_of(passwd, 70_001, 2..4).as_deref(), Some("oracle"));
+        assert_eq!(account_of(passwd, 70_002, 2..4).as_deref(), Some("other"));
+        assert_eq!(account_of(passwd, 70_000, 2..4), None);
+        assert_eq!(account_of(b"dba:x:70003:oracle\n", 70_003, 2..3).as_deref(), Some("dba"));
         assert!(has_processes(rustix::process::getuid().as_raw()) && !has_processes(89_996));
     }
 }

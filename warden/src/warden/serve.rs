@@ -11,7 +11,7 @@ use crate::chain::with_sources;
 use crate::charge::{Charge, Order, Place, START_DEADLINE};
 use crate::clock;
 use anyhow::Context as _;
-use portcullis_model::asking::{SignedAnswer, VerifiedAnswer};
+use portcullis_model::asking::{NotPut, SignedAnswer, VerifiedAnswer};
 use portcullis_model::grant::{Ending, SignedGrant, SignedRevocation};
 use portcullis_model::id::SessionId;
 use portcullis_model::receipt::EndCause;
@@ -66,7 +66,14 @@ impl Warden {
             ToWarden::Revoke { ticket, revocation } => self.revoke(ticket, revocation),
             ToWarden::End { session, cause } => self.end_one(&session, cause),
             ToWarden::Answer(answer) => self.answer(answer),
-            ToWarden::NotPut { session, question, why } => self.tell_keeper(&session, &Order::NotPut { question, why }),
+            ToWarden::NotPut { session, question, why } => {
+                // a gateway's words do not fill a keeper's socket, through which its end is ordered too
+                let why = match why {
+                    NotPut::Refused(reason) => NotPut::Refused(reason.chars().take(200).collect()),
+                    NotPut::ControllerAway => NotPut::ControllerAway,
+                };
+                self.tell_keeper(&session, &Order::NotPut { question, why });
+            }
             ToWarden::Policies(assignment) => self.policies.assign(assignment),
             ToWarden::Module(chunk) => self.policies.module(&chunk),
         }

@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 /// How often it is looked whether the processes that wait are still there.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// Questions of one session in all: nobody reads more, and each takes room on its way.
+const ASKED_MAX: usize = 1000;
+
 /// The questions of one session.
 #[derive(Debug)]
 pub(crate) struct Asks {
@@ -33,6 +36,8 @@ pub(crate) struct Asks {
     covered: Option<(u32, Coverage)>,
     reports: Vec<Report>,
     next_look: Instant,
+    /// How many questions there were.
+    asked: usize,
 }
 
 /// A question that is open.
@@ -46,7 +51,7 @@ struct Put {
 impl Asks {
     /// None yet. Answers are believed by the controller's key.
     pub(crate) fn new(asker: Asker, controller: VerifyingKey) -> Self {
-        Self { asker, controller, open: BTreeMap::new(), covered: None, reports: Vec::new(), next_look: Instant::now() }
+        Self { asker, controller, open: BTreeMap::new(), covered: None, reports: Vec::new(), next_look: Instant::now(), asked: 0 }
     }
 
     pub(super) fn next_tick(&self) -> Option<Instant> {
@@ -93,6 +98,9 @@ impl Judging {
             // a search along PATH tries one program under several names: people are not asked again
             return self.refused(question.unanswered("it was refused just now"), waiting, parties);
         }
+        if self.asks.asked >= ASKED_MAX {
+            return self.refused(question.unanswered(&format!("this session has asked {ASKED_MAX} questions already")), waiting, parties);
+        }
         if self.asks.open.len() >= OPEN_MAX {
             let reason = format!("this session has {OPEN_MAX} questions open already");
             return self.refused(question.unanswered(&reason), waiting, parties);
@@ -101,6 +109,7 @@ impl Judging {
         if getrandom::fill(&mut entropy).is_err() {
             return self.refused(question.unanswered("the system gives no random numbers"), waiting, parties);
         }
+        self.asks.asked += 1;
         let asked = question.put(QuestionId::from_entropy(entropy), &self.asks.asker, standing);
         if let Err(error) = asked.check() {
             let refusal = Refusal::by_portcullis(asked.subject, denial("needs-approval", format!("{}: {error}", asked.ask.prompt)));
@@ -188,7 +197,7 @@ impl Judging {
 
     /// Another module judges, or none: what others have asked for will not be answered by this one.
     pub(super) fn give_up_on_others(&mut self, policy: Option<PolicyDigest>, parties: &mut Parties<'_>) -> Result<(), Fault> {
-        if self.asks.covered.is_some() && self.last != policy {
+        if self.asks.covered.as_ref().is_some_and(|(_, coverage)| Some(coverage.policy()) != policy) {
             self.asks.covered = None;
         }
         while let Some(put) = self.asks.take_first(|put| Some(put.asked.policy) != policy) {
