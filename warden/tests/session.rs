@@ -218,7 +218,7 @@ fn a_warden_that_is_told_to_stop_ends_its_sessions_first() {
     let (mut warden, mut gateway) = ready(&stage);
     let mut session = gateway.open(command("tail -f /dev/null"), None);
     assert_eq!(warden.stop(), ExitStatus::Code(0));
-    assert_eq!(session.hear_to_the_end().ending.as_deref(), Some("portcullis: session ended: the node is shutting down"));
+    assert_eq!(session.hear_to_the_end().ending.as_deref(), Some("portcullis: session ended: the node is being stopped"));
     let (receipt, _) = ended(&mut gateway);
     assert_eq!(receipt.cause, EndCause::Shutdown);
     assert!(stage.recording(&receipt.session).is_closed);

@@ -167,6 +167,9 @@ async fn uids_are_counted_on_over_restarts_and_around_and_never_doubled() {
     let mut write = store.write().await.unwrap();
     let made = request(1);
     write.insert_request(&made).await.unwrap();
+    let anywhere = write.take_uid().await.unwrap().get();
+    assert!((UID_FIRST..=UID_LAST).contains(&anywhere));
+    sqlx::query("UPDATE counters SET value = $1 WHERE name = 'uid'").bind(i64::from(UID_FIRST)).execute(write.connection()).await.unwrap();
     assert_eq!(write.take_uid().await.unwrap().get(), UID_FIRST);
     let (granted, signed) = grant(&made, 1, UID_FIRST);
     write.insert_grant(&granted, &signed).await.unwrap();

@@ -112,7 +112,7 @@ fn every_command_of_a_line_is_listed() {
         ("trap 'rm x' EXIT; trap - INT", &["0 b <trap> <rm x> <EXIT>", "1 x <rm> <x>", "0 b <trap> <-> <INT>"]),
         ("echo {a,b} {1..3} a{b", &["0 b <echo> $<{a,b}> $<{1..3}> <a{b>"]),
         ("echo a#b #c", &["0 b <echo> <a#b>"]),
-        ("echo \u{e9}\u{a0}x", &["0 b <echo> <\u{e9}\u{a0}x>"]),
+        ("echo \u{e9}\u{a0}x", &["0 b <echo> <\u{e9}\\u{a0}x>"]),
         ("exec 3>x", &["0 b <exec> 3><x>"]),
         ("[[ $x == a* && ( -f $(rm x) ) ]]", &["1 x <rm> <x>"]),
         ("x=1; export x; cd /", &["0 x= b", "0 b <export> <x>", "0 b <cd> </>"]),

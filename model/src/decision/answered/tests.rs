@@ -25,7 +25,13 @@ fn line(commands: &[&[&str]]) -> Subject {
         depth: 0,
         kind: CommandKind::External,
     });
-    Subject::Line(Line { text: b"as entered".to_vec(), commands: commands.collect(), cwd: b"/".to_vec() })
+    let text = commands_text(commands.clone().collect::<Vec<_>>().as_slice());
+    Subject::Line(Line { text, commands: commands.collect(), cwd: b"/".to_vec() })
+}
+
+fn commands_text(commands: &[Command]) -> Vec<u8> {
+    let words = commands.iter().map(|command| command.words.iter().map(|word| word.text.clone()).collect::<Vec<_>>().join(&b' '));
+    words.collect::<Vec<_>>().join(&b"; "[..])
 }
 
 fn question(subject: Subject) -> Question {
@@ -135,4 +141,25 @@ fn an_approval_covers_only_what_the_same_people_were_to_be_asked_by_the_same_mod
     assert!(matches!(coverage.take(with(POLICY, &["chris"]), STANDING), Decision::Ask(_)));
     assert!(matches!(coverage.take(with(POLICY, &["bo"]), Standing { now: UnixMs(60), ..STANDING }), Decision::Ask(_)));
     assert!(matches!(coverage.take(with(POLICY, &["bo"]), STANDING), Decision::Allow(_)));
+}
+
+#[test]
+fn an_approval_covers_what_was_read_and_where_it_was_entered() {
+    let covers = |subject: Subject, change: fn(&mut Exec)| {
+        let asked = put(subject);
+        let answer = answer(&asked, Choice::Approve);
+        let Some(mut coverage) = answered(asked, verified(&answer), Some(POLICY), STANDING).coverage else { panic!("covered") };
+        let Subject::Exec(mut exec) = exec(&["systemctl", "stop", "x"]) else { panic!("an exec") };
+        change(&mut exec);
+        matches!(coverage.take(question(Subject::Exec(exec)), STANDING), Decision::Allow(_))
+    };
+    let entered = || line(&[&["systemctl", "stop", "x"]]);
+    assert!(covers(entered(), |_| {}));
+    assert!(!covers(entered(), |exec| exec.cwd = b"/srv".to_vec()), "elsewhere");
+    assert!(!covers(entered(), |exec| exec.uid = 0), "as root");
+    assert!(covers(line(&[&["/bin/systemctl", "stop", "x"]]), |_| {}), "by a link's path");
+    assert!(!covers(line(&[&["/bin/systemctl", "stop", "x"]]), |exec| exec.path = b"/opt/bin/systemctl".to_vec()), "another program of that name");
+    let Subject::Line(said) = entered() else { panic!("a line") };
+    let other = Subject::Line(Line { text: b"systemctl status x".to_vec(), ..said });
+    assert!(!covers(other, |_| {}), "the shell read out what is not in the text");
 }
