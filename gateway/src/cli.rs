@@ -6,6 +6,7 @@
 
 mod api;
 mod doctor;
+mod export;
 mod host_key;
 mod outcome;
 mod play;

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod commands;
+pub mod export;
 mod filter;
 #[cfg(test)]
 #[path = "../tests/fixtures/mod.rs"]

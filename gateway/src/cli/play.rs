@@ -32,7 +32,8 @@ pub(super) async fn run(desk: &Desk, id: &SessionId, speed: f64, idle_limit: Opt
     }
 }
 
-async fn fetch(desk: &Desk, id: &SessionId) -> Result<std::fs::File, CliError> {
+/// The whole recording, in a file without a name.
+pub(super) async fn fetch(desk: &Desk, id: &SessionId) -> Result<std::fs::File, CliError> {
     let mut response = Api::new(desk, As::Auditor)?.download(&format!("/v1/sessions/{id}/recording")).await?;
     let mut file = tempfile::tempfile().context("no room for the recording")?;
     while let Some(chunk) = response.chunk().await.context("the recording broke off")? {

@@ -3,7 +3,7 @@
 use super::api::{Api, As};
 use super::request::word;
 use super::screen::{shown, time};
-use super::{CliError, Desk, Outcome, play};
+use super::{CliError, Desk, Outcome, export, play};
 use clap::Subcommand;
 use portcullis_control::api::types::{Page, SessionDetail, SessionView, Why};
 use portcullis_model::id::SessionId;
@@ -34,6 +34,8 @@ pub(super) enum Verb {
         #[arg(long, value_name = "SECONDS")]
         idle_limit: Option<f64>,
     },
+    /// Write the recording in the form of another program
+    Export(export::Export),
     /// End one session; the grant goes on
     Terminate {
         id: SessionId,
@@ -48,6 +50,7 @@ pub(super) async fn run(desk: &Desk, verb: Verb) -> Result<Outcome, CliError> {
         Verb::List { state, limit } => list(desk, state, limit).await,
         Verb::Show { id } => show(desk, &id).await,
         Verb::Play { id, speed, idle_limit } => play::run(desk, &id, speed, idle_limit).await,
+        Verb::Export(wanted) => export::run(desk, wanted).await,
         Verb::Terminate { id, reason } => terminate(desk, &id, reason).await,
     }
 }
