@@ -20,6 +20,7 @@ mod replay;
 mod revoke;
 mod samples;
 mod storm;
+mod sudo;
 mod swap;
 mod table;
 mod transfer;
@@ -71,6 +72,7 @@ const ALL: &[Measurement] = &[
     Measurement { rows: languages::ROWS, runs: Runs::Outside, scheduling: Scheduling::FirstOnOne, measure: languages::measure },
     Measurement { rows: &["exec-guard-spread"], runs: Runs::Inside, scheduling: Scheduling::First, measure: exec::spread },
     Measurement { rows: &["make-1500"], runs: Runs::Inside, scheduling: Scheduling::First, measure: exec::make },
+    Measurement { rows: &["exec-vs-sudo", "make-vs-sudo"], runs: Runs::Inside, scheduling: Scheduling::First, measure: exec::against_sudo },
     Measurement { rows: &["ssh-prompt", "keystroke-echo"], runs: Runs::Outside, scheduling: Scheduling::First, measure: login::measure },
 ];
 

@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod machine;
 mod policies;
+mod room;
 mod step;
 mod templates;
 mod test;

@@ -2,7 +2,7 @@
 
 use crate::build::{self, Profile};
 use crate::step::{cargo, run, say};
-use crate::{bench, check, machine, policies, templates, tidy};
+use crate::{bench, check, machine, policies, room, templates, tidy};
 use anyhow::Result;
 use std::path::Path;
 
@@ -19,6 +19,7 @@ pub(crate) fn quick(root: &Path) -> Result<()> {
 pub(crate) fn all(root: &Path) -> Result<()> {
     tidy::run(root)?;
     machine::ensure(&[machine::BUILD, machine::DEMO, machine::TEST])?;
+    room::ensure(root)?;
     let modules = policies::build_policies(root)?;
     say("tests of the policy modules, natively");
     run(cargo(root).current_dir(root.join("policies-wasm")).args(["test", "--locked", "--workspace", "--target-dir"]).arg(build::target(root).join("policies-native")))?;
