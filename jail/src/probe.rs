@@ -330,6 +330,7 @@ fn trial_spec(profile: Profile) -> JailSpec {
         profile,
         shell: "/usr/bin/true".into(),
         helper: None,
+        cage: None,
         engine: "/usr/bin/bash",
         privilege: if root { Privilege::Root { uid: NOBODY, gid: NOBODY } } else { Privilege::UserNamespace },
         terminal: None,

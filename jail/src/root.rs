@@ -28,7 +28,9 @@ pub(crate) const SHELL: &str = "/run/portcullis/shell";
 /// A folder of the jail's own programs, the last that is searched.
 pub(crate) const BIN: &str = "/run/portcullis/bin";
 /// Programs that are requests for others.
-const REQUESTS: [&str; 2] = ["sudo", "su"];
+pub(crate) const REQUESTS: [&str; 3] = ["sudo", "su", "rootexec"];
+/// Names of the cage's program, which does what it is called.
+const CAGE: [&str; 9] = ["sudols", "sudocat", "sudohead", "sudotail", "sudocp", "sudorm", "sudovi", "sudovi-read", "sudovi-write"];
 /// A folder that every Linux has; the new root is mounted there until it is *the* root.
 const STAGE: &str = "/tmp";
 
@@ -57,7 +59,7 @@ enum What {
     Link(CString),
 }
 
-/// Takes what the profile shows, the devices that every program expects, the shell, the helper, and what the grant's sessions share.
+/// Takes what the profile shows, the devices that every program expects, the shell, the helper, the cage commands, and what the grant's sessions share.
 pub(crate) fn take(spec: &JailSpec, account: &Account) -> Result<Vec<Taken>, At> {
     let mut taken = Vec::new();
     for view in &spec.profile.views {
@@ -81,6 +83,11 @@ pub(crate) fn take(spec: &JailSpec, account: &Account) -> Result<Vec<Taken>, At>
         // names to be found and judged by, on nodes that do not have them: what runs is what the policy says, never this
         for name in REQUESTS {
             taken.push(take_one(helper, &Path::new(BIN).join(name), Access::Execute)?);
+        }
+    }
+    if let Some(cage) = &spec.cage {
+        for name in CAGE {
+            taken.push(take_one(cage, &Path::new(BIN).join(name), Access::Execute)?);
         }
     }
     if let Some(shared) = spec.folders.as_deref() {

@@ -15,6 +15,8 @@ pub struct JailSpec {
     pub shell: PathBuf,
     /// Path of `portcullis-confine` on the host, by which a process is held to more than the jail; without it none can be.
     pub helper: Option<PathBuf>,
+    /// Path of `portcullis-cage` on the host, which the jail has under the names of the cage commands; without it there are none.
+    pub cage: Option<PathBuf>,
     /// Path in the jail of the program that is named as the account's login shell.
     pub engine: &'static str,
     /// What the session's processes run as.

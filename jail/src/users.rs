@@ -63,9 +63,13 @@ impl User {
         format!("{name}:x:{uid}:{gid}:{name}:{home}:/usr/sbin/nologin\n")
     }
 
-    /// The whole environment of a program that runs as it, from what its caller's was cut to.
-    pub(crate) fn environment(&self, kept: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-        let own = [("HOME", self.home.as_str()), ("USER", &self.name), ("LOGNAME", &self.name), ("PATH", PATH), ("SHELL", "/usr/bin/bash")];
+    /// The whole environment of a program that runs as it, from what its caller's was cut to. Who the caller is, stands in it by the names
+    /// that programs know; the group of a session's account has the account's number.
+    pub(crate) fn environment(&self, kept: Vec<Vec<u8>>, caller: u32) -> Vec<Vec<u8>> {
+        let caller = caller.to_string();
+        let own = [
+            ("HOME", self.home.as_str()), ("USER", &self.name), ("LOGNAME", &self.name), ("PATH", PATH), ("SHELL", "/usr/bin/bash"), ("SUDO_UID", &caller), ("SUDO_GID", &caller),
+        ];
         with_own(kept, &own)
     }
 
@@ -117,9 +121,9 @@ mod tests {
 
     #[test]
     fn what_names_the_user_is_the_users_own() {
-        let kept = ["PATH=/tmp/evil", "TERM=vt100", "HOME=/home/op", "HOMES=x"].map(|text| text.as_bytes().to_vec()).to_vec();
-        let environment = User::root().environment(kept);
+        let kept = ["PATH=/tmp/evil", "TERM=vt100", "HOME=/home/op", "HOMES=x", "SUDO_UID=0"].map(|text| text.as_bytes().to_vec()).to_vec();
+        let environment = User::root().environment(kept, 70_001);
         let text: Vec<&str> = environment.iter().map(|entry| str::from_utf8(entry).unwrap()).collect();
-        assert_eq!(text, ["TERM=vt100", "HOMES=x", "HOME=/root", "USER=root", "LOGNAME=root", &format!("PATH={PATH}"), "SHELL=/usr/bin/bash"]);
+        assert_eq!(text, ["TERM=vt100", "HOMES=x", "HOME=/root", "USER=root", "LOGNAME=root", &format!("PATH={PATH}"), "SHELL=/usr/bin/bash", "SUDO_UID=70001", "SUDO_GID=70001"]);
     }
 }

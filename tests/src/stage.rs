@@ -345,7 +345,7 @@ fn install(folder: &Path, options: &StageOptions, ssh_port: u16) -> Result<()> {
     // users other than the caller must be able to start them, whatever folder the checkout is in
     let bin = folder.join("bin");
     std::fs::create_dir(&bin)?;
-    for name in ["portcullis", "portcullis-warden", "portcullis-judge", "portcullis-shell", "portcullis-confine", "portcullis-sftp", "portcullis-forward"] {
+    for name in ["portcullis", "portcullis-warden", "portcullis-judge", "portcullis-shell", "portcullis-confine", "portcullis-cage", "portcullis-sftp", "portcullis-forward"] {
         let from = options.programs.join(name);
         std::fs::copy(&from, bin.join(name)).with_context(|| format!("cannot copy {}", from.display()))?;
     }

@@ -32,10 +32,12 @@ pub(super) fn find(configured: &config::Programs) -> Result<Programs, ProgramErr
     };
     let (warden, judge, shell) = (find("warden", &configured.warden)?, find("judge", &configured.judge)?, find("shell", &configured.shell)?);
     let (sftp, forward) = (find("sftp", &configured.sftp)?, find("forward", &configured.forward)?);
-    // the keeper takes it from beside the shell
-    let helper = shell.with_file_name("portcullis-confine");
-    if !is_program(&helper) {
-        return Err(ProgramError::Missing { key: "shell", path: helper, own });
+    // the keeper takes them from beside the shell
+    for name in ["portcullis-confine", "portcullis-cage"] {
+        let path = shell.with_file_name(name);
+        if !is_program(&path) {
+            return Err(ProgramError::Missing { key: "shell", path, own });
+        }
     }
     Ok(Programs { own, warden, judge, shell, sftp, forward })
 }

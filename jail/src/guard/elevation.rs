@@ -1,8 +1,8 @@
-//! `sudo` and `su` as requests: which command they stand for. Neither runs; a module has judged that command, and the verdict names
-//! the user that it runs as.
+//! `sudo`, `su` and `rootexec` as requests: which command they stand for. None of them runs; a module has judged that command, and the
+//! verdict names the user that it runs as.
 //!
-//! The forms are those that modules understand: `sudo [-n] [-H] [-u USER] [--] COMMAND ...`, `sudo -i` or `-s` and `su [-] [USER]` for a
-//! shell. Everything else is none, also where a module should have allowed it.
+//! `rootexec SCRIPT` is the script as root, by its absolute path and without arguments; `sudo rootexec SCRIPT` is the same. The forms of the
+//! others are those that modules understand: `sudo [-n] [-H] [-u USER] [--] COMMAND ...`, `sudo -i` or `-s` and `su [-] [USER]` for a shell. Everything else is none, also where a module should have allowed it.
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,6 +19,7 @@ pub(super) fn asked(path: &[u8], argv: &[Vec<u8>]) -> Option<Result<Elevation, (
     match name {
         b"sudo" => Some(sudo(arguments).ok_or(())),
         b"su" => Some(su(arguments).ok_or(())),
+        b"rootexec" => Some(rootexec(arguments).ok_or(())),
         _ => None,
     }
 }
@@ -56,7 +57,17 @@ fn sudo(mut rest: &[Vec<u8>]) -> Option<Elevation> {
     let command = rest.to_vec();
     // variables for the command are not passed on
     let fits = if shell { command.is_empty() } else { command.first().is_some_and(|first| !first.contains(&b'=')) };
-    fits.then_some(Elevation { user, command })
+    match command.split_first() {
+        Some((first, script)) if fits && first.rsplit(|b| *b == b'/').next() == Some(b"rootexec") => rootexec(script).filter(|asked| asked.user == user),
+        _ => fits.then_some(Elevation { user, command }),
+    }
+}
+
+fn rootexec(arguments: &[Vec<u8>]) -> Option<Elevation> {
+    match arguments {
+        [script] if script.starts_with(b"/") => Some(Elevation { user: b"root".to_vec(), command: vec![script.clone()] }),
+        _ => None,
+    }
 }
 
 fn su(arguments: &[Vec<u8>]) -> Option<Elevation> {
@@ -83,6 +94,7 @@ mod tests {
         for (line, want) in [
             ("/usr/bin/sudo cat -n x", "root: cat -n x"), ("/usr/bin/sudo -n -u ecra ls -u x", "ecra: ls -u x"), ("sudo -uecra -- ls", "ecra: ls"),
             ("sudo --user=ecra ls", "ecra: ls"), ("sudo -i", "root: "), ("sudo -s -u ecra", "ecra: "), ("sudo -u a -u b id", "b: id"),
+            ("/run/portcullis/bin/rootexec /root/x.sh", "root: /root/x.sh"), ("sudo rootexec /root/x.sh", "root: /root/x.sh"), ("sudo -n /run/portcullis/bin/rootexec /root/x.sh", "root: /root/x.sh"),
             ("/bin/su", "root: "), ("su -", "root: "), ("su - ecra", "ecra: "), ("su -l ecra", "ecra: "),
         ] {
             assert_eq!(read(line), Some(Ok(want.to_owned())), "{line}");
@@ -90,6 +102,7 @@ mod tests {
         for line in [
             "sudo", "sudo -u", "sudo -e /etc/passwd", "sudo -E id", "sudo X=1 id", "sudo -R / id", "sudo -h host id", "sudo -g root id", "sudo -i id", "sudo -s id", "sudo -l", "sudo -b id",
             "su ecra -c id", "su -c id ecra", "su -s /tmp/x ecra", "su ecra id", "su - ecra -- -c id", "su -m ecra",
+            "rootexec", "rootexec x.sh", "rootexec /root/x.sh y", "sudo rootexec x.sh", "sudo -u ecra rootexec /root/x.sh",
         ] {
             assert_eq!(read(line), Some(Err(())), "{line}");
         }

@@ -20,6 +20,7 @@ use super::precheck::{self, Checked, Stop};
 use super::verify::{Expected, Given};
 use super::{Commit, Guard, GuardError, Reaped, Received, What, rules};
 use crate::orders::{HELPER, HELPER_NAME, ORDERS, Orders};
+use crate::root::REQUESTS;
 use crate::sys::seccomp::{self, Answer, Notification};
 use crate::users::{self, User};
 use portcullis_model::decision::Committed;
@@ -37,8 +38,8 @@ use std::time::{Duration, Instant};
 
 /// The shell of `su` and `sudo -i`: an ordinary one, whose commands are judged one by one.
 const SHELL: &[u8] = b"/usr/bin/bash";
-/// Where the commands of `sudo` are looked for: what a node installs.
-const FOLDERS: &[&[u8]] = &[b"/usr/sbin/", b"/usr/bin/", b"/sbin/", b"/bin/"];
+/// Where the commands of `sudo` are looked for: what a node installs, then Portcullis' own.
+const FOLDERS: &[&[u8]] = &[b"/usr/sbin/", b"/usr/bin/", b"/sbin/", b"/bin/", b"/run/portcullis/bin/"];
 
 /// How long a process may be on its way, on a busy machine: a permit is not to be kept for later.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -156,7 +157,7 @@ impl Guard {
         let environment = match &user {
             None if confinement.children == Children::Trusted => users::without_steering(environment::kept(variables, Some(&User::variables(confinement)))),
             None => environment::kept(variables, confinement.environment.as_deref()),
-            Some(user) => user.environment(environment::kept(variables, Some(&User::variables(confinement)))),
+            Some(user) => user.environment(environment::kept(variables, Some(&User::variables(confinement))), attempt.exec.uid),
         };
         let expected = Expected { strings: [terminated(&exec.argv), terminated(&environment)].concat(), argc: exec.argv.len(), envc: environment.len(), ..expected };
         let name = expected.given.script.clone().unwrap_or_else(|| exec.path.clone());
@@ -188,7 +189,9 @@ impl Guard {
         }
         let argc = inner.argv.len();
         let locator = Locator { proc: &self.scope.host_proc, own: &self.own, thread };
-        for candidate in candidates {
+        // a request for a program is none itself
+        let is_request = |candidate: &[u8]| candidate.strip_prefix(b"/run/portcullis/bin/").is_some_and(|name| REQUESTS.iter().any(|request| request.as_bytes() == name));
+        for candidate in candidates.into_iter().filter(|candidate| !is_request(candidate)) {
             let mut found = inner.clone();
             match precheck::resolve(locator, &mut self.images, &Call::by_name(), &candidate, &mut found) {
                 Ok(image) => {

@@ -286,6 +286,7 @@ impl Session {
             profile: self.profile.clone(),
             shell: "/usr/bin/dash".into(),
             helper: Some(env!("CARGO_BIN_EXE_portcullis-confine").into()),
+            cage: None,
             engine: "/usr/bin/bash",
             privilege,
             terminal: self.terminal.then(|| PtyRequest { term: "vt100".to_owned(), size, modes: vec![] }),

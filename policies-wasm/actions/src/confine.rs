@@ -9,11 +9,9 @@ pub(crate) const LOGS: PathSet = PathSet(&["/var/log"]);
 /// Where copies go: what the session has to itself.
 pub(crate) const OWN: PathSet = PathSet(&["/tmp", PathSet::HOME]);
 /// Variables that steer no program: root's processes get no others from the session.
-const PLAIN_ENVIRONMENT: &[&str] = &["COLUMNS", "LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "LC_TIME", "LINES", "PATH", "TERM", "TZ"];
+pub(crate) const PLAIN_ENVIRONMENT: &[&str] = &["COLUMNS", "LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "LC_TIME", "LINES", "PATH", "TERM", "TZ"];
 /// To read what belongs to others.
 const READS: &[&str] = &["CAP_DAC_READ_SEARCH"];
-/// To write and remove what belongs to others.
-const WRITES: &[&str] = &["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER"];
 
 /// Root for one program that starts no other, has no network and writes nothing.
 pub(crate) const ROOT: Confine = Confine::as_user("root")
@@ -26,11 +24,6 @@ pub(crate) const ROOT: Confine = Confine::as_user("root")
 /// Root that reads one set and writes nothing.
 pub(crate) const fn root_reads(sets: &'static [PathSet]) -> Confine {
     ROOT.reads(sets).capabilities(READS)
-}
-
-/// Root that reads some sets and writes others.
-pub(crate) const fn root_writes(read: &'static [PathSet], write: &'static [PathSet]) -> Confine {
-    ROOT.reads(read).writes(write).capabilities(WRITES)
 }
 
 /// Root that reads some sets and copies into others, which are the session's own.

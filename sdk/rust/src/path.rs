@@ -88,7 +88,7 @@ impl PathSet {
     /// What a program needs to read to start and to name users, times and errors; on most nodes some of it is not there.
     pub const SYSTEM: Self = Self(&[
         "/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime", "/etc/passwd", "/etc/group",
-        "/etc/nsswitch.conf", "/etc/terminfo", "/dev", "/proc",
+        "/etc/nsswitch.conf", "/etc/terminfo", "/dev", "/proc", "/run/portcullis/bin",
     ]);
     /// Where programs lie that a node installs, and the dynamic loader, which the kernel executes for them.
     pub const PROGRAMS: Self = Self(&["/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin", "/lib", "/lib64"]);

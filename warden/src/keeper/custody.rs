@@ -19,6 +19,8 @@ use std::path::PathBuf;
 pub(crate) const SHELL: &str = "/run/portcullis/shell";
 /// The program beside the shell's by which a process is held to more than its jail.
 const HELPER: &str = "portcullis-confine";
+/// The program beside the shell's that is the cage commands.
+const CAGE: &str = "portcullis-cage";
 /// Canonical path of the shell's engine in the jail.
 pub(crate) const ENGINE: &str = "/usr/bin/bash";
 
@@ -221,6 +223,7 @@ fn spec(charge: &Charge) -> Result<JailSpec, Fault> {
         facts,
         profile,
         helper: Some(charge.place.shell.with_file_name(HELPER)),
+        cage: Some(charge.place.shell.with_file_name(CAGE)),
         shell: charge.place.shell.clone(),
         engine: ENGINE,
         privilege,

@@ -10,6 +10,7 @@ const PICTURE: &[(&str, &[&str], &[&str])] = &[
     ("policy", &["model", "profile"], &["wasmtime", "wasmtime-wizer"]),
     ("shell", &["model"], &["brush-parser", "unicode-width"]),
     ("sftp", &["model"], &[]),
+    ("cage", &["model"], &[]),
     ("jail", &["model"], &["landlock", "seccompiler", "caps"]),
     ("recording", &["model"], &[]),
     ("warden", &["model", "jail", "recording"], &[]),

@@ -33,10 +33,11 @@ fn roots_looks_are_held_to_their_folders() {
         assert_eq!(run_as.as_deref(), Some("root"), "{command}");
         let read = read.unwrap();
         let beyond: Vec<&String> = read.iter().skip_while(|path| *path != folders[0]).collect();
+        assert!(read.contains(&"/run/portcullis/bin".to_owned()), "{command}: {read:?}");
         assert_eq!(beyond, folders, "{command}: {read:?}");
         assert!(read.iter().all(|path| !["/", "/etc", "/root", "/home", "/var"].contains(&path.as_str())), "{command}: {read:?}");
         assert!(write.unwrap().iter().all(|path| path.starts_with("/dev/")), "{command}");
-        assert!(execute.unwrap().iter().all(|path| path.starts_with("/usr/") || ["/bin", "/sbin", "/lib", "/lib64"].contains(&path.as_str())), "{command}");
+        assert!(execute.unwrap().iter().all(|path| path.starts_with("/usr/") || ["/bin", "/sbin", "/lib", "/lib64", "/run/portcullis/bin"].contains(&path.as_str())), "{command}");
         assert_eq!((network, children), (Network::None, Children::Forbidden), "{command}");
         assert_eq!(capabilities, ["CAP_DAC_READ_SEARCH"], "{command}");
         assert!(environment.unwrap().iter().all(|name| !["HOME", "PAGER", "EDITOR", "LD_PRELOAD", "LESS"].contains(&name.as_str())), "{command}");
@@ -56,12 +57,21 @@ fn roots_copies_go_to_the_session() {
     }
 }
 
-/// The editor opens what it is told from inside, so of /etc it has what the command named, as an absolute path.
+/// An editor opens what it is told from inside: it is nobody's but the operator's, and has its copy alone. What is root's of it reads,
+/// and what writes has no more than what removes.
 #[test]
-fn an_editor_in_etc_has_the_named_files_alone() {
-    let Verdict::Allow(confinement) = under(&INFRA_UPDATE_RESTART, "cps").judge(&typed("sudovi /etc/x/../hosts")) else { panic!() };
-    let kept: Vec<String> = confinement.write.unwrap().into_iter().filter(|path| !path.starts_with("/dev/")).collect();
-    assert_eq!((kept, confinement.children), (vec!["/etc/hosts".to_owned()], Children::Forbidden));
+fn an_editor_has_its_copy_alone_and_is_not_roots() {
+    let etc = under(&INFRA_UPDATE_RESTART, "cps");
+    assert_eq!(etc.judge(&typed("sudovi /etc/x/../hosts")), allow());
+    let kept = |set: Option<Vec<String>>| set.unwrap().into_iter().filter(|path| !path.starts_with("/dev/")).collect::<Vec<_>>();
+    let editor = etc.confinement("sudovi-editor -Z -N -n -u NONE -i NONE --noplugin --cmd 'set nomodeline noexrc nobackup nowritebackup' +3 -- /home/ann/.sudovi-1/hosts");
+    assert_eq!((editor.run_as, editor.children, editor.network, editor.capabilities), (None, Children::Forbidden, Network::None, vec![]));
+    assert_eq!(kept(editor.write), ["/+3", "/home/ann/.sudovi-1/hosts"].map(|path| path.replace("/+3", "/home/ann/+3")));
+    assert!(editor.read.unwrap().iter().all(|path| !["/home/ann", "/tmp", "/etc", "/u01"].contains(&path.as_str())));
+    let reads = etc.confinement("sudovi-read /etc/hosts");
+    assert_eq!((reads.run_as.as_deref(), kept(reads.write), reads.capabilities), (Some("root"), vec![], vec!["CAP_DAC_READ_SEARCH".to_owned()]));
+    let (writes, removes) = (etc.confinement("sudovi-write new /etc/x"), etc.confinement("sudorm /etc/x"));
+    assert_eq!((&writes, kept(removes.write.clone())), (&removes, vec!["/etc".to_owned()]));
 }
 
 #[test]
@@ -84,7 +94,8 @@ fn elevated_commands_are_held_as_the_table_says() {
         (DIAG, "su - ecra", Some("ecra"), Children::Judged, &[]),
         (DIAG, "sudo -u ecra imageinfo", Some("ecra"), Children::Trusted, &[]),
         (DIAG, "imageinfo", None, Children::Trusted, &[]),
-        (DIAG, "sudovi /u01/x", Some("root"), Children::Forbidden, &["CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER"]),
+        (DIAG, "sudovi /u01/x", None, Children::Judged, &[]),
+        (DIAG, "sudovi-write new /u01/x", Some("root"), Children::Forbidden, &["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER"]),
     ] {
         let told = under.confinement(command);
         assert_eq!(told.run_as.as_deref(), user, "{command}");
