@@ -2,7 +2,7 @@
 //!
 //! A command's *name* has to be literal: `$x`, `$(..)` and `*` in its place are refused, because the operator would otherwise
 //! get half a line executed before the exec is refused. Its *arguments* may be computed: they are judged at the exec. Targets of
-//! `>` have to be literal or a computed path below a literal folder that is writable.
+//! `>` have to be literal or a computed path below a literal folder that is writable; `~/` and `$HOME/` in front are the account's home.
 
 use crate::programs::writable;
 use crate::{builtins, files};
@@ -91,8 +91,14 @@ fn may_become_a_connection(source: &[u8], cwd: &[u8]) -> bool {
     }
 }
 
-/// `/tmp/$name`: the folder in front of what is computed. A `..` behind it makes the computed part moot, so none may follow.
+/// The home in front of a word, as bash puts it there: no line may set HOME, so it is the account's.
+const HOME: &[&[u8]] = &[b"~/", b"$HOME/", b"${HOME}/", b"\"$HOME/", b"\"${HOME}/", b"\"$HOME\"/", b"\"${HOME}\"/"];
+
+/// `/tmp/$name`, `~/file`: the folder in front of what is computed. A `..` behind it makes the computed part moot, so none may follow.
 fn below_literal_folder(table: &Table, session: &Session, source: &[u8], cwd: &[u8]) -> bool {
+    let below_home = HOME.iter().find_map(|home| source.strip_prefix(*home));
+    let with_home = below_home.map(|below| [b"/home/", session.account.as_bytes(), b"/", below].concat());
+    let source = with_home.as_deref().unwrap_or(source);
     let computed = source.iter().position(|b| matches!(b, b'$' | b'`' | b'*' | b'?' | b'[' | b'{' | b'~' | b'"' | b'\'' | b'\\')).unwrap_or(source.len());
     let literal = source.get(..computed).unwrap_or_default();
     let folder = path::folder(literal);

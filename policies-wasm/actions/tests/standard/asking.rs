@@ -7,7 +7,7 @@ use portcullis_sdk::{Confinement, Exec, Session, Subject, Verdict};
 /// What the tests take for bash's own.
 pub(crate) const BUILTINS: &[&str] = &[
     "cd", "echo", "export", "set", "kill", "trap", "eval", "source", ".", "exec", "enable", "builtin", "command", "alias", "hash", "bind", "fc", "mapfile", "jobs", "wait", "test",
-    "[", "read", "type", "declare", "complete", "coproc", "true", "printf", "logout2",
+    "[", "read", "type", "declare", "complete", "coproc", "true", "printf", "unset", "logout2",
 ];
 
 /// Under an action, on a role.

@@ -173,6 +173,17 @@ fn a_computed_name_is_not_assigned_or_opened() {
     assert_eq!(export("$x"), "dynamic-name");
     assert_eq!(export("P$x=1"), "dynamic-name");
     assert_eq!(export("VALUE=$x"), "");
+    // the home, as bash puts it in front of a word whose beginning is not quoted
+    let write = |target: &str| {
+        let redirects = vec![portcullis_sdk::Redirect { fd: None, kind: portcullis_sdk::RedirectKind::Write, target: word(target, dynamic) }];
+        rule_of(target, portcullis_sdk::Command { redirects, ..command(vec![word("true", literal)]) })
+    };
+    for target in ["~/x", "~/a/$x", "$HOME/x", "${HOME}/x", "\"$HOME/x y\"", "\"$HOME\"/x", "\"${HOME}\"/$x"] {
+        assert_eq!(write(target), "", "{target}");
+    }
+    for target in ["~", "~/../anna/x", "~anna/x", "~+/x", "~-/x", "'~/'$x", "\\~/$x", "\"~/\"$x", "x~/$x", "$HOMES/x", "${HOME:-/etc}/x", "$HOME", "$HOME$x/y", "~$x/y", "$x~/y", "~/$x/../../y"] {
+        assert_eq!(write(target), "redirect", "{target}");
+    }
     let open = |target: &str| {
         let redirects = vec![portcullis_sdk::Redirect { fd: None, kind: portcullis_sdk::RedirectKind::Read, target: word(target, dynamic) }];
         rule_of(target, portcullis_sdk::Command { redirects, ..command(vec![word("true", literal)]) })
@@ -237,6 +248,33 @@ fn every_command_of_a_line_counts() {
         ("echo x > /tmp/$x", ""),
         ("echo x > /tmp/../etc/$x", "redirect"),
         ("echo x > $x", "redirect"),
+        ("echo x > $HOME/x", ""),
+        ("echo x > $HOME/a/$x", ""),
+        ("echo x > $HOME/../anna/$x", "redirect"),
+        ("echo x > $HOME", "redirect"),
+        ("echo x > $HOMES/x", "redirect"),
+        ("read x y", ""),
+        ("read -r -p prompt: -t 5 x", ""),
+        ("read -p $prompt x", ""),
+        ("read HOME", "assignment"),
+        ("read -ra HOME", "assignment"),
+        ("read -r x HOME", "assignment"),
+        ("read $x", "dynamic-name"),
+        ("read -- PATH", "assignment"),
+        ("printf -v HOME %s /dev/tcp/h", "assignment"),
+        ("printf -vHOME x", "assignment"),
+        ("printf -v $x y", "dynamic-name"),
+        ("printf HOME $x", ""),
+        ("printf -v x HOME", ""),
+        ("unset HOME", "assignment"),
+        ("unset -v HOME", "assignment"),
+        ("unset x", ""),
+        ("mapfile -t HOME", "assignment"),
+        ("mapfile -n 5 x", ""),
+        ("declare -n x=HOME", "assignment"),
+        ("declare -n x=$y", "dynamic-name"),
+        ("declare -n x=y", ""),
+        ("export x=HOME", ""),
         ("echo x > /$x", "redirect"),
         ("cat < /etc/hosts", ""),
         ("cat < /dev/tcp/host/80", "redirect-network"),
