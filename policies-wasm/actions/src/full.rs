@@ -66,6 +66,8 @@ pub const EXAMPLES: &[(&str, &str, &str)] = &[
     ("COMMAND", "every program, but those that would run something outside of the session, end its evidence or leave its jail", "bash"),
     ("sudo COMMAND, sudo -u USER COMMAND", "as root, or another user", "sudo cat /etc/shadow"),
     ("su - [USER], sudo -i", "a shell as root, or another user", "su -"),
+    ("sudols, sudocat, sudohead, sudotail, sudocp, sudorm, sudovi", "the cage commands, as root, on any file", "sudocat /etc/shadow"),
+    ("rootexec SCRIPT", "a script as root, by its absolute path", "rootexec /root/x.sh"),
     ("systemctl VERB UNIT", "but for the units of Portcullis, the audit and the logs", "systemctl restart sshd"),
     ("crontab -l", "shows; does not edit or install", "crontab -l"),
 ];
@@ -102,6 +104,8 @@ fn judge_call(session: &Session, called: &[u8], args: &[&[u8]]) -> Verdict {
     let asked = match called {
         b"sudo" => elevate::sudo(args),
         b"su" => elevate::su(args),
+        b"rootexec" => elevate::rootexec(args),
+        _ if CAGE.contains(&called) => return as_user(session, b"root"),
         _ => return allow(),
     };
     match asked {
@@ -112,6 +116,9 @@ fn judge_call(session: &Session, called: &[u8], args: &[&[u8]]) -> Verdict {
         Err(refusal) => deny("elevation", &refusal.reason, refusal.hint.unwrap_or("sudo COMMAND")),
     }
 }
+
+/// The cage commands are root's. `sudovi` is not among them: its parts are.
+const CAGE: &[&[u8]] = &[b"sudols", b"sudocat", b"sudohead", b"sudotail", b"sudocp", b"sudorm", b"sudovi-read", b"sudovi-write"];
 
 /// Root, or another user, who has no capabilities.
 fn as_user(session: &Session, user: &[u8]) -> Verdict {

@@ -1,10 +1,12 @@
-//! `sudo` and `su`: requests for a process of another user. Nothing of theirs runs: a node answers them with that process, so
+//! `sudo`, `su` and `rootexec`: requests for a process of another user. Nothing of theirs runs: a node answers them with that process, so
 //! there is no password, no configuration of theirs and no set-uid program in it.
 //!
 //! | form | is |
 //! | --- | --- |
 //! | `sudo [-n] [-u USER] [--] COMMAND ...` | the command as USER, root when there is none |
 //! | `su [-] [USER]`, `sudo -i`, `sudo -s` | a shell as USER, root when there is none |
+//!
+//! | `rootexec SCRIPT` | the script as root, by its absolute path |
 //!
 //! Everything else of theirs is refused: another root (`-R`), another host (`-h`), an editor (`-e`), a kept environment (`-E`,
 //! `NAME=VALUE`), a text for a shell (`su -c`), another shell (`su -s`), numbers in place of names (`-u#-1`).
@@ -58,6 +60,17 @@ pub fn su<'a>(args: &[&'a [u8]]) -> Result<Elevation<'a>, Refusal> {
     Ok(Elevation { user, command: Vec::new() })
 }
 
+/// Reads the arguments of `rootexec`.
+///
+/// # Errors
+/// What is not one absolute path.
+pub fn rootexec<'a>(args: &[&'a [u8]]) -> Result<Elevation<'a>, Refusal> {
+    match args {
+        [script] if script.starts_with(b"/") => Ok(Elevation { user: b"root", command: vec![script] }),
+        _ => Err(Refusal::new("operand", "one script is allowed, by its absolute path and without arguments")),
+    }
+}
+
 /// A name as user names are, no number: `#0` and `-1` mean others than they seem to.
 fn user_name(user: &[u8]) -> Result<(), Refusal> {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
@@ -88,6 +101,14 @@ mod tests {
             ("--us=ecra id", Err("option")), ("-A id", Err("option")), ("-T 1 id", Err("option")), ("-u", Err("option")),
         ] {
             assert_eq!(read(sudo, line), want.map(str::to_owned), "sudo {line}");
+        }
+    }
+
+    #[test]
+    fn rootexec_is_a_script_as_root() {
+        assert_eq!(read(rootexec, "/root/x.sh"), Ok("root: /root/x.sh".to_owned()));
+        for line in ["", "x.sh", "/root/x.sh y", "-c /x", "-- /root/x.sh"] {
+            assert_eq!(read(rootexec, line), Err("operand"), "{line}");
         }
     }
 
