@@ -119,7 +119,8 @@ impl Copying {
             }
         }
         copied?;
-        self.tell(from, to, report)
+        self.tell(from, to, report);
+        Ok(())
     }
 
     /// A file that is there, opened to be written; and whether it is a new one after all.
@@ -156,20 +157,15 @@ impl Copying {
         if contains(&source, &to.folder)? {
             return Err(Failure::Other("it would be copied into itself".to_owned()));
         }
-        let mut names = Vec::new();
-        for entry in Dir::read_from(&source)? {
-            let name = entry?.file_name().to_bytes().to_vec();
-            if !matches!(name.as_slice(), b"." | b"..") {
-                names.push(name);
-            }
-        }
+        let names = names_in(&source)?;
         let made = match mkdirat(&to.folder, OsStr::from_bytes(&to.name), Mode::from_raw_mode(0o700)) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
             Err(errno) => return Err(errno.into()),
         };
         let target = to.open(OFlags::RDONLY | OFlags::DIRECTORY)?;
-        if made {
+        // who owns the folder around it can have put one of root's in its place: that is no one's to give away, and has something in it
+        if made && names_in(&target)?.is_empty() {
             self.give(&to.folder, &target, &stat)?;
         }
         for name in names {
@@ -178,7 +174,8 @@ impl Copying {
                 report.fail_at(&from.path, &failure);
             }
         }
-        self.tell(from, to, report)
+        self.tell(from, to, report);
+        Ok(())
     }
 
     /// Gives what was made the mode of what it is a copy of, and in a place of the operator's to him.
@@ -193,15 +190,23 @@ impl Copying {
         Ok(fchmod(made, Mode::from_raw_mode(of.st_mode & 0o777 & !MASKED))?)
     }
 
-    fn tell(&self, from: &Named, to: &Named, report: &mut Report) -> Result<(), Failure> {
-        if self.told {
-            if let Err(error) = writeln!(std::io::stdout(), "'{}' -> '{}'", printable(&from.path), printable(&to.path)) {
-                report.end(1);
-                return Err(error.into());
-            }
+    fn tell(&self, from: &Named, to: &Named, report: &mut Report) {
+        // who does not read it any more has the copy all the same
+        if self.told && writeln!(std::io::stdout(), "'{}' -> '{}'", printable(&from.path), printable(&to.path)).is_err() {
+            report.end(1);
         }
-        Ok(())
     }
+}
+
+fn names_in(folder: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let name = entry?.file_name().to_bytes().to_vec();
+        if !matches!(name.as_slice(), b"." | b"..") {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// Whether `inner` is `outer` or lies below it.
@@ -291,6 +296,32 @@ mod tests {
         assert_eq!((std::fs::read(root.join("to/new")).unwrap(), std::fs::metadata(root.join("to/new")).unwrap().mode() & 0o777), (b"from/deep".to_vec(), 0o600));
         assert_eq!(copy("-n", &[&root.join("from/file"), &root.join("to/new")]), 0);
         assert_eq!(std::fs::read(root.join("to/new")).unwrap(), b"from/deep");
+    }
+
+    #[test]
+    fn what_is_made_in_a_place_of_the_askers_is_his_and_nothing_else() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED: to give files away needs root");
+            return;
+        }
+        let Bench { root, _temporary } = bench();
+        let copying = Copying { existing: Existing::Written, recursive: true, told: false, asker: Some((70_001, 70_002)) };
+        std::fs::create_dir(root.join("from/none")).unwrap();
+        for (folder, mode, owner) in [("his", 0o700, 70_001), ("tmp", 0o1777, 0), ("roots", 0o755, 0), ("open", 0o777, 0)] {
+            std::fs::create_dir(root.join(folder)).unwrap();
+            std::fs::set_permissions(root.join(folder), std::fs::Permissions::from_mode(mode)).unwrap();
+            std::os::unix::fs::chown(root.join(folder), Some(owner), None).unwrap();
+            std::fs::write(root.join(folder).join("there"), "old").unwrap();
+            let copy = |from: &str, to: &str| {
+                let named = |path: PathBuf| Places::new().unwrap().named(path.as_os_str().as_bytes()).unwrap();
+                copying.copy(&named(root.join(from)), &named(root.join(folder).join(to)), 0, &mut Report::new("sudocp")).unwrap();
+                std::fs::metadata(root.join(folder).join(to)).map(|stat| (stat.uid(), stat.gid())).unwrap()
+            };
+            let want = if matches!(folder, "his" | "tmp") { (70_001, 70_002) } else { (0, 0) };
+            assert_eq!((copy("from/file", "new"), copy("from/file", "there"), copy("from", "deep")), (want, (0, 0), want), "{folder}");
+            let inner = std::fs::metadata(root.join(folder).join("deep/deep/file")).unwrap();
+            assert_eq!((inner.uid(), inner.gid()), want, "{folder}");
+        }
     }
 
     #[test]
