@@ -290,6 +290,11 @@ fn a_file_of_roots_is_edited_by_the_operators_own_vi() -> Result<()> {
         let mut terminal = begin_editing(&access, &format!("sudovi {CAGE}/conf"))?;
         terminal.expect("old text")?;
         // none of root's programs is there meanwhile
+        // what the terminal says to the job, the editor takes as keys: it neither ends nor stops
+        terminal.send("\x03")?;
+        terminal.expect("to exit Vim")?;
+        terminal.send("\x1a\x1b\r\x1b:echo 'still-' . (6*7)\r")?;
+        terminal.expect("still-42")?;
         terminal.send(":%s/old/new/\r:echo 'is-' . getline(1)\r")?;
         terminal.expect("is-new text")?;
         terminal.send(":wq\r")?;
@@ -368,6 +373,9 @@ fn nothing_can_be_done_from_inside_the_editor_but_editing() -> Result<()> {
     })
 }
 
+/// What somebody does while a file is edited.
+type Meanwhile = fn() -> Result<()>;
+
 #[test]
 fn what_changed_while_it_was_edited_is_not_overwritten() -> Result<()> {
     on_a_node("what_changed_while_it_was_edited_is_not_overwritten", || {
@@ -379,8 +387,8 @@ fn what_changed_while_it_was_edited_is_not_overwritten() -> Result<()> {
         let access = stage.grant("INFRA_CPS_ONLY")?;
         let home = home(&access)?;
         let mut terminal = begin_editing(&access, "true")?;
-        let attempts: [(&str, fn() -> Result<()>, &str); 4] = [
-            ("another writer", || Ok(fs::write(at("open/file"), "theirs\n")?), "it was changed meanwhile"),
+        let attempts = [
+            ("another writer", (|| Ok(fs::write(at("open/file"), "theirs\n")?)) as Meanwhile, "it was changed meanwhile"),
             ("a link", || Ok(fs::remove_file(at("open/file")).and_then(|()| symlink("/opt/outside/secret", at("open/file")))?), "symbolic link"),
             ("a link with the same content", || {
                 fs::write("/opt/outside/same", "text\n")?;

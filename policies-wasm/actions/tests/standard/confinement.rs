@@ -169,6 +169,20 @@ fn a_file_is_judged_by_the_name_that_it_is_called_by() {
     ] {
         assert_eq!(update.rule(&exec(path, argv)), want, "{path} {argv:?}");
     }
+    // the cage commands are one program, which does what it is called: the file's name and the one that it is called by are the same
+    for (path, argv, want) in [
+        ("/run/portcullis/bin/sudols", &["sudols", "/u01"][..], ""),
+        ("/run/portcullis/bin/sudols", &["sudorm", "/u01/x"], "sudols-name"),
+        ("/run/portcullis/bin/sudovi", &["sudovi-write", "new", "/u01/x"], "sudovi-name"),
+        ("/run/portcullis/bin/sudovi", &["sudovi-editor", "/u01/x"], "sudovi-name"),
+        ("/run/portcullis/bin/sudocat", &["/x/sudocat", "/u01/x"], ""),
+        ("/run/portcullis/bin/sudocat", &[], "sudocat-name"),
+        ("/tmp/sudocat", &["sudocat", "/u01/x"], "not-installed"),
+        ("/run/portcullis/confine", &["sudocat", "/u01/x"], "not-installed"),
+        ("/usr/bin/vim.basic", &["sudovi-write", "new", "/u01/x"], "vim-name"),
+    ] {
+        assert_eq!(DIAG.rule(&exec(path, argv)), want, "{path} {argv:?}");
+    }
     for argv in [&["x", "stop", "portcullis"][..], &["systemctl", "stop", "portcullis"]] {
         assert!(matches!(full::judge(&session(full::NAME, "host"), &exec("/usr/bin/systemctl", argv)), Verdict::Deny(_)), "{argv:?}");
     }
