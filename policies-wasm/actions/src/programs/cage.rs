@@ -49,7 +49,7 @@ rows!(ON_CPS, "INFRA_DIAG on control plane servers.", "/u01", "in /u01; looked a
     change: changes(&[PathSet::SYSTEM, U01], &[PathSet::SINKS, U01]));
 rows!(ON_NODES, "INFRA_DIAG on hosts and cells, which looks only.", "/var/log", "in /var/log and /opt/oracle; copies go to the home and /tmp",
     look: looks(&[PathSet::SYSTEM, NODES]), copy: changes(&[PathSet::SYSTEM, NODES, OWN], &[PathSet::SINKS, OWN]));
-rows!(ON_CPS_ETC, "INFRA_UPDATE_RESTART on control plane servers: /etc as well.", "/etc", "in /etc, but for secrets and what records, and read only what names users or programs; from and to /u01, the home and /tmp",
+rows!(ON_CPS_ETC, "INFRA_UPDATE_RESTART on control plane servers: /etc as well.", "/etc", "in /etc as the jail shows it (its own, read-only, beside what its profile names), but for secrets and what records, and read only what names users or programs; from and to /u01, the home and /tmp",
     look: looks(&[PathSet::SYSTEM, ETC]), copy: changes(&[PathSet::SYSTEM, ETC, U01, CPS_LOOK, EXACLOUD_LOGS, OWN], &[PathSet::SINKS, ETC, U01, OWN]),
     change: changes(&[PathSet::SYSTEM, ETC], &[PathSet::SINKS, ETC]));
 
