@@ -76,14 +76,14 @@ fn a_program_of_root_is_as_if_the_caller_ran_it() {
 fn nothing_of_the_callers_reaches_it_but_three_descriptors() {
     let script = "
         exec 7</etc/passwd 8>/tmp/w; umask 0; ulimit -n 77; ulimit -t 5; trap '' TERM USR1
-        export EVIL=1 PERL_X=1 TERM=vt100 HOME=/tmp/evil PATH=/tmp/evil:/usr/bin:/bin
+        export EVIL=1 SUDO_UID=0 PERL_X=1 TERM=vt100 HOME=/tmp/evil PATH=/tmp/evil:/usr/bin:/bin
         sh -c 'ls /proc/self/fd | tr \"\\n\" \" \"; echo; umask; ulimit -n; ulimit -t; grep -E \"SigIgn|SigBlk\" /proc/self/status; env | sort | tr \"\\n\" \" \"; echo' ROOT\n";
     let Some(output) = run(script, root) else { return };
     // ls has one more open, which is the folder
     says(&output, &["0 1 2 3", "0022", "4096", "unlimited", "SigBlk:\t0000000000000000"]);
     // of its caller's, TERM and USR1; the C library keeps one of its own from everybody
     assert!(output.contains("SigIgn:\t0000000000000000") || output.contains("SigIgn:\t0000000080000000"), "{output}");
-    says(&output, &["HOME=/root LANG=C LOGNAME=root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PWD=/home/op-test SHELL=/usr/bin/bash TERM=vt100 USER=root"]);
+    says(&output, &["HOME=/root LANG=C LOGNAME=root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PWD=/home/op-test SHELL=/usr/bin/bash SUDO_GID=65534 SUDO_UID=65534 TERM=vt100 USER=root"]);
 }
 
 #[test]
