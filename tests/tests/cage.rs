@@ -7,7 +7,7 @@
 use anyhow::{Context as _, Result, ensure};
 use portcullis_tests::client::{Access, Output};
 use portcullis_tests::terminal::Terminal;
-use portcullis_tests::{Stage, wait};
+use portcullis_tests::{Owner, Stage, StageOptions, wait};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::ffi::OsString;
 use std::fs;
@@ -155,6 +155,20 @@ fn with_everything_allowed_they_follow_no_link_either() -> Result<()> {
         // a script that the jail does not show, and one that lies where the session writes
         let output = access.run("rootexec /root/any.sh; echo '#!/bin/sh' > /tmp/any.sh; chmod +x /tmp/any.sh; rootexec /tmp/any.sh; echo over")?;
         ensure!(output.stdout == "over\n", "{output:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn without_root_on_the_node_they_are_refused_in_words() -> Result<()> {
+    on_a_node("without_root_on_the_node_they_are_refused_in_words", || {
+        let stage = Stage::with(&StageOptions { owner: Owner::Ordinary { id: 65_534 }, ..StageOptions::from_environment()? })?;
+        let access = stage.grant("INFRA_CPS_ONLY")?;
+        for refused in ["sudols /opt/oci/exacc", "sudocat /opt/oci/exacc/conf", "sudovi /opt/oci/exacc/conf", "rootexec /root/blackout.sh", "true | sudovi-write new /opt/oci/exacc/made"] {
+            let output = access.run(refused)?;
+            ensure!(output.status != Some(0) && output.stdout.is_empty() && output.stderr.contains("another user, which this node cannot enforce"), "{refused}: {output:?}");
+        }
+        ensure!(!at("made").exists() && access.run("ls -A ~")?.stdout.is_empty());
         Ok(())
     })
 }

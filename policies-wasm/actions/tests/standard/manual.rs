@@ -26,7 +26,7 @@ const TRICKS: &str = "\
 
 Interpreters and shells as commands, options that name a program or a file of options, writing outside of the folders of the role, another machine's daemon, the units of Portcullis, the audit and the logs, and in `/etc`
 secrets, what records, and writing what names users or programs. Where a tool is allowed with *every command*, those that read or write a file of one's choice are still refused.
-The list is in `policies-wasm/actions/tests/standard/corpus.txt`: some 700 commands, with the actions that allow each.
+The list is in `policies-wasm/actions/tests/standard/corpus.txt`: some 850 commands, with the actions that allow each.
 ";
 
 fn page() -> String {
