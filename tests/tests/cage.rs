@@ -152,6 +152,8 @@ fn with_everything_allowed_they_follow_no_link_either() -> Result<()> {
         let output = access.run("cd /tmp; sudocat /var/log/secure | head -n 1; ln -s /var/log/secure link; mkfifo pipe; echo x > twice; ln twice again; sudocat link; sudocat pipe; sudocat twice; sudohead -n 1 ~/link2; sudols -n twice")?;
         ensure!(output.stdout.starts_with("one\n-rw-r--r-- 2 ") && output.stdout.lines().count() == 2, "{output:?}");
         ensure!(["symbolic link", "neither a file nor a directory", "hard links", "No such file"].iter().all(|words| output.stderr.contains(words)), "{output:?}");
+        let output = access.run("sudovi-read /var/log/secure | tail -n 1; cd /tmp; printf 'new\\n' | sudovi-write new /tmp/made; cat /tmp/made; stat -c %u /tmp/made; printf x | sudovi-write new /tmp/link")?;
+        ensure!(output.stdout == "three\nnew\n0\n" && output.stderr.contains("it was changed meanwhile"), "{output:?}");
         // a script that the jail does not show, and one that lies where the session writes
         let output = access.run("rootexec /root/any.sh; echo '#!/bin/sh' > /tmp/any.sh; chmod +x /tmp/any.sh; rootexec /tmp/any.sh; echo over")?;
         ensure!(output.stdout == "over\n", "{output:?}");

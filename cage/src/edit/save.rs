@@ -8,6 +8,7 @@ use super::{NEW, digest, read_all};
 use crate::failure::{Failure, Report, Usage};
 use crate::grammar::Arguments;
 use crate::place::{Named, Places, identity, open_in, plain, stat_in};
+use portcullis_model::bytes::printable;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Stat, Uid, XattrFlags, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, fsync, renameat_with, unlinkat};
 use rustix::io::Errno;
@@ -38,11 +39,13 @@ pub fn run(places: &Places, arguments: &Arguments, report: &mut Report) -> Resul
     Ok(())
 }
 
-/// The new content under a name of its own, which goes unless it is taken over.
+/// The new content under a name of its own; what has that name goes in the end.
 struct Draft<'a> {
     folder: &'a OwnedFd,
     name: Vec<u8>,
     file: File,
+    /// What has the name stays: it is somebody else's.
+    is_kept: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -51,7 +54,7 @@ impl<'a> Draft<'a> {
             let name = format!(".sudovi-{:016x}", RandomState::new().hash_one(std::process::id())).into_bytes();
             match open_in(folder, &name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL) {
                 Ok(file) => {
-                    let mut draft = Self { folder, name, file: file.into() };
+                    let mut draft = Self { folder, name, file: file.into(), is_kept: false };
                     draft.file.write_all(content)?;
                     return Ok(draft);
                 }
@@ -62,6 +65,12 @@ impl<'a> Draft<'a> {
         Err(Errno::EXIST.into())
     }
 
+    /// Leaves what has the name.
+    fn left(&mut self) -> Failure {
+        self.is_kept = true;
+        Failure::Other(format!("it was changed meanwhile; what was there is beside it as {}", printable(&self.name)))
+    }
+
     fn rename(&self, to: &[u8], how: RenameFlags) -> Result<(), Errno> {
         renameat_with(self.folder, OsStr::from_bytes(&self.name), self.folder, OsStr::from_bytes(to), how)
     }
@@ -70,7 +79,9 @@ impl<'a> Draft<'a> {
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
         // under its name lies what it was, or what it has replaced
-        let _ = unlinkat(self.folder, OsStr::from_bytes(&self.name), AtFlags::empty());
+        if !self.is_kept {
+            let _ = unlinkat(self.folder, OsStr::from_bytes(&self.name), AtFlags::empty());
+        }
     }
 }
 
@@ -97,14 +108,14 @@ fn save(named: &Named, was: &[u8], content: &[u8]) -> Result<(), Failure> {
     if digest(&read_all(&old)?).as_bytes() != was {
         return Err(changed());
     }
-    let draft = Draft::new(folder, content)?;
+    let mut draft = Draft::new(folder, content)?;
     take_over(&old, &stat, &draft.file)?;
     fsync(&draft.file)?;
-    replace(named, &draft, &old, &stat)
+    replace(named, &mut draft, &old, &stat)
 }
 
 /// Puts the new file in the old one's place, if that is still it.
-fn replace(named: &Named, draft: &Draft<'_>, old: &File, stat: &Stat) -> Result<(), Failure> {
+fn replace(named: &Named, draft: &mut Draft<'_>, old: &File, stat: &Stat) -> Result<(), Failure> {
     let is_same = |now: &Stat| identity(now) == identity(stat) && now.st_nlink == 1 && (now.st_size, now.st_mtime, now.st_mtime_nsec) == (stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
     match draft.rename(&named.name, RenameFlags::EXCHANGE) {
         Ok(()) => {}
@@ -121,12 +132,14 @@ fn replace(named: &Named, draft: &Draft<'_>, old: &File, stat: &Stat) -> Result<
     }
     let is_it = fstat(old).is_ok_and(|now| is_same(&now)) && stat_in(draft.folder, &draft.name).is_ok_and(|there| identity(&there) == identity(stat));
     if !is_it {
-        draft.rename(&named.name, RenameFlags::EXCHANGE)?;
-        return Err(changed());
+        return match draft.rename(&named.name, RenameFlags::EXCHANGE) {
+            Ok(()) => Err(changed()),
+            Err(_) => Err(draft.left()),
+        };
     }
     // who owns the folder may have put something else in the draft's place before
     if named.stat().ok().map(|there| identity(&there)) != fstat(&draft.file).ok().map(|made| identity(&made)) {
-        return Err(changed());
+        return Err(draft.left());
     }
     Ok(fsync(folder_of(named)?)?)
 }
@@ -250,8 +263,8 @@ mod tests {
         let (old, stat) = plain(named.open(OFlags::RDONLY).unwrap()).unwrap();
         let old = File::from(old);
         let attempt = |named: &Named| {
-            let draft = Draft::new(&named.folder, b"evil").unwrap();
-            replace(named, &draft, &old, &stat)
+            let mut draft = Draft::new(&named.folder, b"evil").unwrap();
+            replace(named, &mut draft, &old, &stat)
         };
         std::fs::write(root.join("other"), "other").unwrap();
         std::fs::rename(root.join("other"), &file).unwrap();
@@ -262,5 +275,16 @@ mod tests {
         assert!(attempt(&named).is_err());
         assert_eq!(std::fs::read_link(&file).unwrap(), Path::new("/etc/hostname"));
         assert_eq!(names(&root), ["file"]);
+        // and who owns the folder swaps the draft itself: the old content is not lost
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, "old").unwrap();
+        let (old, stat) = plain(named.open(OFlags::RDONLY).unwrap()).unwrap();
+        let mut draft = Draft::new(&named.folder, b"mine").unwrap();
+        std::fs::write(root.join("other"), "other").unwrap();
+        std::fs::rename(root.join("other"), root.join(OsStr::from_bytes(&draft.name))).unwrap();
+        assert!(replace(&named, &mut draft, &File::from(old), &stat).is_err());
+        let beside = root.join(OsStr::from_bytes(&draft.name));
+        drop(draft);
+        assert_eq!((std::fs::read(&file).unwrap(), std::fs::read(beside).unwrap()), (b"other".to_vec(), b"old".to_vec()));
     }
 }
