@@ -439,6 +439,28 @@ fn what_changed_while_it_was_edited_is_not_overwritten() -> Result<()> {
     })
 }
 
+/// A session that ends in the middle of it leaves the file as it was, and nothing beside it.
+#[test]
+fn a_revoke_while_a_file_is_edited_leaves_it_alone() -> Result<()> {
+    on_a_node("a_revoke_while_a_file_is_edited_leaves_it_alone", || {
+        if !Path::new("/usr/bin/vi").exists() && !Path::new("/usr/bin/vim").exists() {
+            eprintln!("SKIPPED: there is no vi on this machine");
+            return Ok(());
+        }
+        let stage = Stage::start()?;
+        let access = stage.grant("INFRA_CPS_ONLY")?;
+        let mut terminal = begin_editing(&access, &format!("sudovi {CAGE}/conf"))?;
+        terminal.expect("old text")?;
+        terminal.send(":%s/old/new/\r:w\r:echo 'saved-' . (6*7)\r")?;
+        terminal.expect("saved-42")?;
+        let ended = stage.revoke(&access)?;
+        ensure!(ended.survivors == 0, "{ended:?}");
+        let names: Vec<OsString> = fs::read_dir(CAGE)?.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<_>>()?;
+        ensure!(text("conf")? == "old text\n" && names.len() == 3, "{names:?}");
+        Ok(())
+    })
+}
+
 #[test]
 fn the_scripts_of_the_node_run_as_root_and_no_others() -> Result<()> {
     on_a_node("the_scripts_of_the_node_run_as_root_and_no_others", || {
