@@ -355,6 +355,8 @@ does('setgid', lambda: os.chmod('/tmp/file', 0o2755))
 does('made', lambda: os.close(os.open('/tmp/other', os.O_CREAT | os.O_WRONLY, 0o4755)))
 does('opened', lambda: os.close(os.open('/tmp/file', os.O_RDONLY, 0o4755)))
 does('folder', lambda: os.mkdir('/tmp/folder', 0o2755))
+how = (ctypes.c_uint64 * 3)(os.O_CREAT | os.O_WRONLY, 0o4755, 0)
+print('openat2', libc.syscall(437, -100, b'/tmp/third', how, 24), os.strerror(ctypes.get_errno()), os.path.exists('/tmp/third'))
 does('limits of another', lambda: resource.prlimit(1, resource.RLIMIT_NOFILE, (8, 8)))
 does('own limits', lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))
 print('sibling', libc.syscall(56, 0x8000 | 17, 0, 0, 0, 0), os.strerror(ctypes.get_errno()))
@@ -363,6 +365,7 @@ END
     held(&script, |_| Confinement::default(), |output| {
         let refused = "Operation not permitted";
         says(output, &["plain done", &format!("setuid {refused}"), &format!("setgid {refused}"), &format!("made {refused}"), "opened done", &format!("folder {refused}")]);
+        says(output, &["openat2 -1 Function not implemented False"]);
         says(output, &[&format!("limits of another {refused}"), "own limits done", &format!("sibling -1 {refused}")]);
     });
 }

@@ -8,6 +8,7 @@ mod asked;
 mod held;
 mod moved;
 mod name;
+mod walk;
 mod work;
 
 pub use asked::{Ask, FileError};

@@ -1,11 +1,12 @@
 //! Names, and what they stand for.
 //!
-//! A name is resolved by the kernel, once, to a descriptor that reads and changes nothing (`O_PATH`); the path that a policy judges is what
+//! A name is resolved once, to a descriptor that reads and changes nothing (`O_PATH`); the path that a policy judges is what
 //! the kernel says that descriptor is called. Links are followed as usual, but for the links of /proc that lead to what a process has
 //! open: those are not names.
 
-use rustix::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, ftruncate, openat, openat2, readlinkat};
+use super::walk::{Last, look_up};
+use rustix::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, ftruncate, openat, readlinkat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -71,7 +72,7 @@ impl Names {
     /// # Errors
     /// The system's.
     pub fn follow(&self, name: &[u8]) -> Result<Found, Errno> {
-        Found::new(look_up(CWD, &self.absolute(name)?, OFlags::PATH)?)
+        Found::new(look_up(CWD, &self.absolute(name)?, Last::Follow)?)
     }
 
     /// What has the name itself, be it a link.
@@ -100,7 +101,7 @@ impl Names {
         if matches!(name, b"" | b"." | b"..") {
             return Err(Errno::INVAL);
         }
-        Entry::new(look_up(CWD, folder, OFlags::PATH | OFlags::DIRECTORY)?, name)
+        Entry::new(look_up(CWD, folder, Last::Folder)?, name)
     }
 
     fn absolute(&self, name: &[u8]) -> Result<Vec<u8>, Errno> {
@@ -123,7 +124,7 @@ impl Found {
         }
         // the kernel says so of a name that was removed, and a file can be called that
         if path.ends_with(b" (deleted)") {
-            let named = fstat(look_up(CWD, &path, OFlags::PATH | OFlags::NOFOLLOW)?)?;
+            let named = fstat(look_up(CWD, &path, Last::Itself)?)?;
             if (named.st_dev, named.st_ino) != (stat.st_dev, stat.st_ino) {
                 return Err(Errno::NOENT);
             }
@@ -206,7 +207,7 @@ impl Entry {
     /// # Errors
     /// The system's.
     pub fn find(&self) -> Result<Found, Errno> {
-        Found::new(look_up(&self.folder, &self.name, OFlags::PATH | OFlags::NOFOLLOW)?)
+        Found::new(look_up(self.folder.as_fd(), &self.name, Last::Itself)?)
     }
 
     /// The folder.
@@ -230,10 +231,6 @@ impl Entry {
         let before = self.path.len().saturating_sub(self.name.len() + usize::from(now != b"/"));
         if self.path.get(..before) == Some(&now) { Ok(()) } else { Err(Errno::STALE) }
     }
-}
-
-fn look_up(from: impl AsFd, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-    openat2(from, OsStr::from_bytes(path), flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::NO_MAGICLINKS)
 }
 
 fn link_of(fd: BorrowedFd<'_>) -> String {
