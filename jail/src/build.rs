@@ -2,7 +2,7 @@
 //! needed to watch it, enter it and end it.
 
 use crate::account::{Account, host_groups};
-use crate::cgroup::{Cgroup, CgroupError, CpuShare};
+use crate::cgroup::{Cgroup, CgroupError, CpuShare, MemoryLimit};
 use crate::control::{self, Control, ControlError, FromInit, Message};
 use crate::descent::{self, Given};
 use crate::kill::pid_namespace;
@@ -181,7 +181,8 @@ impl Jail {
         let users = if matches!(spec.privilege, Privilege::Root { .. }) && spec.helper.is_some() { host_users(&spec.profile.users, uid) } else { Vec::new() };
         let others = users.clone();
         let account = Account::new(&spec, uid, gid, groups, users);
-        let cgroup = Cgroup::create(spec.facts.id.as_str(), spec.profile.limits.processes)?;
+        let cgroup = Cgroup::create(spec.facts.id.as_str(), &spec.profile.limits)?;
+        let memory = cgroup.as_ref().map_or(MemoryLimit::Process, Cgroup::memory_limit);
         if cgroup.as_ref().is_none_or(|cgroup| cgroup.share() == CpuShare::Process) {
             spec.profile.limits.processes = spec.profile.limits.processes.min(UNSHARED_PROCESSES_MAX);
         }
@@ -201,7 +202,7 @@ impl Jail {
         }
         let privilege = spec.privilege;
         let (init, init_fd) = match process::clone3(flags, cgroup.as_ref().map(Cgroup::folder)).map_err(JailError::Clone)? {
-            Side::Child => descent::run(Given { spec, account, shell: their_shell, pipes: their_pipes }, &their_control),
+            Side::Child => descent::run(Given { spec, account, shell: their_shell, pipes: their_pipes, memory }, &their_control),
             Side::Parent { pid, pidfd } => (pid, pidfd),
         };
         let mut unfinished = Unfinished { init: Some(init_fd), cgroup };

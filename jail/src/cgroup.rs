@@ -5,11 +5,15 @@
 //! is there, else version 1's; without either only the user's own limit (`RLIMIT_NPROC`) is left. Everything is held by
 //! descriptors, so it goes on working when the keeper has entered the jail, where no cgroup is to be seen.
 //!
+//! Their memory is bounded in the same way, by the `memory` controller of whichever version: at the limit the kernel ends the largest
+//! process of the session and nothing outside of it. Without that controller each process has a limit of its own.
+//!
 //! A session's processes share the processors as one: with the `cpu` controller, of whichever version, all sessions together
 //! weigh as much as one other process of the node, and each as much as another session, however many processes there are in
 //! it and whatever sessions and groups those make for themselves. A fork bomb is one slow session, and the node's own
 //! processes, which are to end it, have their turn after one time slice.
 
+use crate::profile::Limits;
 use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -41,6 +45,17 @@ pub enum PidsLimit {
     UserLimit,
 }
 
+/// What bounds the memory of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryLimit {
+    /// The cgroup itself.
+    Version2,
+    /// A cgroup in the version 1 hierarchy.
+    Version1,
+    /// Nothing: each process has a limit of its own.
+    Process,
+}
+
 /// How a session's processes share the processors with the node's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CpuShare {
@@ -57,7 +72,9 @@ pub struct Cgroup {
     /// in the version 1 hierarchies of controllers that version 2 does not have
     pids: Option<Place>,
     cpu: Option<Place>,
+    memory: Option<Place>,
     limit: PidsLimit,
+    memory_limit: MemoryLimit,
     share: CpuShare,
 }
 
@@ -89,7 +106,7 @@ impl Cgroup {
     ///
     /// # Errors
     /// The hierarchy is there and writable, but the cgroup cannot be made.
-    pub fn create(session: &str, processes: u32) -> Result<Option<Self>, CgroupError> {
+    pub fn create(session: &str, limits: &Limits) -> Result<Option<Self>, CgroupError> {
         let mounts = Mounts::read();
         let Some(root) = mounts.version2 else { return Ok(None) };
         let own = root.join(FOLDER);
@@ -101,23 +118,27 @@ impl Cgroup {
             _ => {}
         }
         // a controller that is bound to version 1, or not delegated to us, stays away: then there is another limit
-        for (above, controller) in [(&root, "+pids"), (&root, "+cpu"), (&own, "+pids"), (&own, "+cpu")] {
-            let _ = std::fs::write(above.join("cgroup.subtree_control"), controller);
+        for above in [&root, &own] {
+            for controller in ["+pids", "+cpu", "+memory"] {
+                let _ = std::fs::write(above.join("cgroup.subtree_control"), controller);
+            }
         }
         let unified = match Place::create(&own, session) {
             Err(error) if error.source.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
             other => other?,
         };
-        let mut cgroup = Self { unified, pids: None, cpu: None, limit: PidsLimit::UserLimit, share: CpuShare::Process };
+        let (limit, memory_limit, share) = (PidsLimit::UserLimit, MemoryLimit::Process, CpuShare::Process);
+        let mut cgroup = Self { unified, pids: None, cpu: None, memory: None, limit, memory_limit, share };
         let beside = |root: &Option<PathBuf>| {
             let own = root.as_ref()?.join(FOLDER);
             let _ = std::fs::create_dir(&own);
             Place::create(&own, session).ok()
         };
-        if cgroup.unified.write("pids.max", &processes.to_string()).is_ok() {
+        let processes = limits.processes.to_string();
+        if cgroup.unified.write("pids.max", &processes).is_ok() {
             cgroup.limit = PidsLimit::Version2;
         } else if let Some(place) = beside(&mounts.pids_version1) {
-            if place.write("pids.max", &processes.to_string()).is_ok() {
+            if place.write("pids.max", &processes).is_ok() {
                 cgroup.limit = PidsLimit::Version1;
             }
             cgroup.pids = Some(place);
@@ -127,6 +148,18 @@ impl Cgroup {
         } else if let Some(place) = beside(&mounts.cpu_version1) {
             cgroup.share = CpuShare::Session;
             cgroup.cpu = Some(place);
+        }
+        let memory = (u64::from(limits.memory_mib) * 1024 * 1024).to_string();
+        if cgroup.unified.write("memory.max", &memory).is_ok() {
+            cgroup.memory_limit = MemoryLimit::Version2;
+            // what is written out is not less; a kernel without swap has no such file
+            let _ = cgroup.unified.write("memory.swap.max", "0");
+        } else if let Some(place) = beside(&mounts.memory_version1) {
+            if place.write("memory.limit_in_bytes", &memory).is_ok() {
+                cgroup.memory_limit = MemoryLimit::Version1;
+                let _ = place.write("memory.memsw.limit_in_bytes", &memory);
+            }
+            cgroup.memory = Some(place);
         }
         // also after a keeper and a warden that were killed while they killed
         cgroup.weigh(Weight::Plain);
@@ -139,13 +172,14 @@ impl Cgroup {
     /// There is none.
     pub fn open(path: &Path) -> Result<Self, CgroupError> {
         let unified = Place::open(path)?;
-        let Mounts { pids_version1, cpu_version1, .. } = Mounts::read();
+        let Mounts { pids_version1, cpu_version1, memory_version1, .. } = Mounts::read();
         let session = unified.path.file_name().map(OsStr::to_owned).unwrap_or_default();
         let beside = |root: Option<PathBuf>| Place::open(&root?.join(FOLDER).join(&session)).ok();
-        let (pids, cpu) = (beside(pids_version1), beside(cpu_version1));
+        let (pids, cpu, memory) = (beside(pids_version1), beside(cpu_version1), beside(memory_version1));
         let limit = if pids.is_some() { PidsLimit::Version1 } else { PidsLimit::UserLimit };
         let share = if cpu.is_some() || unified.has("cpu.weight") { CpuShare::Session } else { CpuShare::Process };
-        Ok(Self { unified, pids, cpu, limit, share })
+        let memory_limit = if memory.is_some() { MemoryLimit::Version1 } else { MemoryLimit::Process };
+        Ok(Self { unified, pids, cpu, memory, limit, memory_limit, share })
     }
 
     /// Its folder, as the host has it.
@@ -158,6 +192,12 @@ impl Cgroup {
     #[must_use]
     pub fn limit(&self) -> PidsLimit {
         self.limit
+    }
+
+    /// What bounds the memory of its processes.
+    #[must_use]
+    pub fn memory_limit(&self) -> MemoryLimit {
+        self.memory_limit
     }
 
     /// How its processes share the processors.
@@ -173,7 +213,12 @@ impl Cgroup {
 
     /// Puts a process, and what it will start, under limit and share; the process must have been made in [`Self::folder`].
     pub(crate) fn bound(&self, pid: u32) -> io::Result<()> {
-        self.pids.iter().chain(&self.cpu).try_for_each(|place| place.write("cgroup.procs", &pid.to_string()))
+        self.beside().try_for_each(|place| place.write("cgroup.procs", &pid.to_string()))
+    }
+
+    /// Its folders in the version 1 hierarchies.
+    fn beside(&self) -> impl Iterator<Item = &Place> {
+        self.pids.iter().chain(&self.cpu).chain(&self.memory)
     }
 
     /// The pids of its processes, in the caller's PID namespace; dead ones that nobody has reaped are not among them.
@@ -225,7 +270,7 @@ impl Cgroup {
     /// A process is left in one of them.
     pub fn remove(&self) -> io::Result<()> {
         let mut outcome = Ok(());
-        for place in self.pids.iter().chain(&self.cpu).chain([&self.unified]) {
+        for place in self.beside().chain([&self.unified]) {
             match unlinkat(&place.parent, &place.name, AtFlags::REMOVEDIR) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => outcome = outcome.and(Err(errno.into())),
@@ -240,7 +285,7 @@ impl Cgroup {
 /// node may be about to put its session.
 pub fn sweep() -> usize {
     let mounts = Mounts::read();
-    let roots = mounts.version2.into_iter().chain(mounts.pids_version1).chain(mounts.cpu_version1);
+    let roots = mounts.version2.into_iter().chain(mounts.pids_version1).chain(mounts.cpu_version1).chain(mounts.memory_version1);
     let folders = roots.map(|root| root.join(FOLDER));
     folders.map(|folder| sweep_folder(&folder, YOUNG)).sum()
 }
@@ -307,6 +352,7 @@ struct Mounts {
     version2: Option<PathBuf>,
     pids_version1: Option<PathBuf>,
     cpu_version1: Option<PathBuf>,
+    memory_version1: Option<PathBuf>,
 }
 
 impl Mounts {
@@ -315,7 +361,7 @@ impl Mounts {
     }
 
     fn parse(mountinfo: &[u8]) -> Self {
-        let mut mounts = Self { version2: None, pids_version1: None, cpu_version1: None };
+        let mut mounts = Self { version2: None, pids_version1: None, cpu_version1: None, memory_version1: None };
         for line in mountinfo.split(|b| *b == b'\n') {
             let Some((fields, kind)) = split_once(line, b" - ") else { continue };
             let point = fields.split(|b| *b == b' ').nth(4).map(|p| PathBuf::from(OsStr::from_bytes(p)));
@@ -328,7 +374,10 @@ impl Mounts {
                         mounts.pids_version1 = mounts.pids_version1.or_else(|| point.clone());
                     }
                     if has(b"cpu") {
-                        mounts.cpu_version1 = mounts.cpu_version1.or(point);
+                        mounts.cpu_version1 = mounts.cpu_version1.or_else(|| point.clone());
+                    }
+                    if has(b"memory") {
+                        mounts.memory_version1 = mounts.memory_version1.or(point);
                     }
                 }
                 _ => {}
@@ -349,7 +398,8 @@ mod tests {
 
     /// A cgroup of its own, and where it is; none where the caller cannot make one.
     fn own(name: &str) -> Option<Cgroup> {
-        let cgroup = Cgroup::create(&format!("test-{name}-{}", std::process::id()), 16).unwrap();
+        let limits = Limits { processes: 16, memory_mib: 64, ..crate::profile::DEFAULTS };
+        let cgroup = Cgroup::create(&format!("test-{name}-{}", std::process::id()), &limits).unwrap();
         if cgroup.is_none() {
             eprintln!("SKIPPED: no cgroup version 2 that this user may write to");
         }
@@ -359,7 +409,7 @@ mod tests {
     #[test]
     fn what_keeps_one_folder_does_not_keep_the_other() {
         let Some(cgroup) = own("remove") else { return };
-        let Some(other) = cgroup.pids.as_ref().or(cgroup.cpu.as_ref()) else {
+        let Some(other) = cgroup.beside().next() else {
             eprintln!("SKIPPED: no controller is version 1's");
             return cgroup.remove().unwrap();
         };
@@ -371,7 +421,7 @@ mod tests {
         assert_eq!(removed.unwrap_err().raw_os_error(), Some(Errno::BUSY.raw_os_error()));
         assert!(other.path.exists() && !cgroup.path().exists());
         cgroup.remove().unwrap();
-        assert!(cgroup.pids.iter().chain(&cgroup.cpu).all(|place| !place.path.exists()));
+        assert!(cgroup.beside().all(|place| !place.path.exists()));
     }
 
     #[test]
@@ -411,6 +461,7 @@ mod tests {
         let text = b"27 1 254:0 / / rw - ext4 /dev/vda rw\n\
             32 31 0:29 / /sys/fs/cgroup/cpuacct rw,relatime - cgroup cgroup rw,cpuacct\n\
             33 31 0:30 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu\n\
+            34 31 0:31 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n\
             39 31 0:36 / /sys/fs/cgroup/pids rw,relatime shared:9 - cgroup cgroup rw,pids\n\
             40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
             41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
@@ -418,6 +469,7 @@ mod tests {
         assert_eq!(mounts.version2.as_deref(), Some(Path::new("/sys/fs/cgroup/unified")));
         assert_eq!(mounts.pids_version1.as_deref(), Some(Path::new("/sys/fs/cgroup/pids")));
         assert_eq!(mounts.cpu_version1.as_deref(), Some(Path::new("/sys/fs/cgroup/cpu")));
+        assert_eq!(mounts.memory_version1.as_deref(), Some(Path::new("/sys/fs/cgroup/memory")));
         let both = Mounts::parse(b"1 1 0:1 / /a rw - cgroup cgroup rw,cpu,pids");
         assert_eq!((both.pids_version1, both.cpu_version1), (Some("/a".into()), Some("/a".into())));
         let none = Mounts::parse(b"garbage\n\n27 1 254:0 / / rw - ext4 /dev/vda rw");

@@ -2,6 +2,7 @@
 //! anything that it starts.
 
 use crate::account::Account;
+use crate::cgroup::MemoryLimit;
 use crate::profile::Limits;
 use crate::ruleset::{self, Ruled, RulesetFault};
 use crate::spec::Privilege;
@@ -61,6 +62,7 @@ pub(crate) struct Confinement<'a> {
     /// the only other descriptor that stays until the exec
     pub(crate) control: BorrowedFd<'a>,
     pub(crate) limits: Limits,
+    pub(crate) memory: MemoryLimit,
     pub(crate) privilege: Privilege,
     pub(crate) account: &'a Account,
     pub(crate) places: &'a [Ruled],
@@ -83,7 +85,7 @@ pub(crate) fn confine(to: &Confinement<'_>) -> Result<(), ConfineError> {
     // 3. signals as a program expects them
     process::default_signals();
     // 4. limits, and a lower priority
-    limits(to.limits)?;
+    limits(to.limits, to.memory)?;
     priority()?;
     // 5. no way to get capabilities back, whatever is executed
     lock_capabilities()?;
@@ -112,9 +114,10 @@ pub(crate) fn confine(to: &Confinement<'_>) -> Result<(), ConfineError> {
     rustix::process::chdir(to.account.home()).map_err(ConfineError::Home)
 }
 
-/// Bounds what the calling process may use.
-pub(crate) fn limits(to: Limits) -> Result<(), ConfineError> {
-    resources(to).into_iter().try_for_each(|(resource, value)| {
+/// Bounds what the calling process may use; its memory too, where nothing bounds that of the session.
+pub(crate) fn limits(to: Limits, memory: MemoryLimit) -> Result<(), ConfineError> {
+    let own = (memory == MemoryLimit::Process).then(|| (Resource::Data, u64::from(to.memory_mib) * 1024 * 1024));
+    resources(to).into_iter().chain(own).try_for_each(|(resource, value)| {
         let value = rustix::process::getrlimit(resource).maximum.map_or(value, |hard| hard.min(value));
         let limit = Rlimit { current: Some(value), maximum: Some(value) };
         rustix::process::setrlimit(resource, limit).map_err(|errno| ConfineError::Limit(resource, errno))

@@ -2,12 +2,12 @@
 //! nothing has run yet.
 
 use crate::account::Account;
+use crate::cgroup::MemoryLimit;
 use crate::chain::with_sources;
 use crate::confine::{self, Confinement};
 use crate::control::{self, FromInit, Message};
 use crate::guard::filter::{FilterError, install_guard_filter};
 use crate::root::{self, At, Root};
-use crate::ruleset::Ruled;
 use crate::runas::{self, Means};
 use crate::socket::{Mode as Wait, SocketError};
 use crate::spec::{JailSpec, Privilege};
@@ -23,6 +23,9 @@ use rustix::thread::{Gid, Uid};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+
+/// How much more than others a session's processes are wanted gone when the node is out of memory, in thousandths of that.
+const OUT_OF_MEMORY: &str = "300";
 
 /// The step that failed.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +84,8 @@ pub(crate) struct Given {
     pub(crate) account: Account,
     /// the shell's end of its socket
     pub(crate) shell: OwnedFd,
+    /// what bounds the session's memory
+    pub(crate) memory: MemoryLimit,
     /// where its output and errors go without a terminal
     pub(crate) pipes: Option<(OwnedFd, OwnedFd)>,
 }
@@ -101,7 +106,7 @@ pub(crate) fn run(given: Given, control: &OwnedFd) -> ! {
 }
 
 fn steps(given: Given, control: &OwnedFd) -> Result<(), DescentError> {
-    let Given { spec, account, shell, pipes } = given;
+    let Given { spec, account, shell, memory, pipes } = given;
     // 1. dies with the keeper; waits until its users, cgroup and limits are set
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(DescentError::DeathSignal)?;
     let Ok(Some((Message::Go, None))) = control::receive(control.as_fd(), Wait::Blocking) else { return Err(DescentError::Go) };
@@ -120,6 +125,8 @@ fn steps(given: Given, control: &OwnedFd) -> Result<(), DescentError> {
     process::only_descriptors(&kept, Others::Close).map_err(DescentError::Descriptors)?;
     let _ = new_session_keyring();
     let _ = std::fs::write("/proc/self/loginuid", account.uid.to_string());
+    // of a node that is out of memory, sessions go before what it is there for
+    let _ = std::fs::write("/proc/self/oom_score_adj", OUT_OF_MEMORY);
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     // 3. what is mounted here is not mounted on the host, and the other way round
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).map_err(DescentError::Propagation)?;
@@ -152,13 +159,14 @@ fn steps(given: Given, control: &OwnedFd) -> Result<(), DescentError> {
     control::send(control.as_fd(), &Message::Listener, Some(listener.as_fd())).map_err(DescentError::Send)?;
     drop(listener);
     // 17. the shell
+    let means = Means { limits: spec.profile.limits, memory, places };
     let child = match process::fork().map_err(DescentError::Fork)? {
-        Side::Child => become_shell(&spec, &account, &places, control, &shell, terminal.as_ref(), pipes.as_ref()),
+        Side::Child => become_shell(&spec, &account, &means, control, &shell, terminal.as_ref(), pipes.as_ref()),
         Side::Parent { pid, .. } => pid,
     };
     drop((terminal, shell, pipes));
     // 18. init keeps what it needs to make processes of other users; without them nothing is left to do that needs rights
-    let means = (foreign && spec.helper.is_some()).then_some(Means { limits: spec.profile.limits, places });
+    let means = (foreign && spec.helper.is_some()).then_some(means);
     match &means {
         Some(_) => runas::keep_means().map_err(DescentError::Keep)?,
         None => confine::lock_capabilities().and_then(|()| confine::no_capabilities()).map_err(DescentError::Lock)?,
@@ -188,7 +196,7 @@ fn open_terminal(request: &PtyRequest, account: &Account, foreign: bool, control
 fn become_shell(
     spec: &JailSpec,
     account: &Account,
-    places: &[Ruled],
+    means: &Means,
     control: &OwnedFd,
     shell: &OwnedFd,
     terminal: Option<&OwnedFd>,
@@ -203,10 +211,11 @@ fn become_shell(
         standard: [shell.as_fd(), output.as_fd(), error.as_fd()],
         terminal: terminal.map(AsFd::as_fd),
         control: control.as_fd(),
-        limits: spec.profile.limits,
+        limits: means.limits,
+        memory: means.memory,
         privilege: spec.privilege,
         account,
-        places,
+        places: &means.places,
     };
     let text = |text: String| CString::new(text).ok();
     let variables = environment::of(spec).into_iter().filter_map(text).collect();

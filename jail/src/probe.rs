@@ -11,10 +11,11 @@
 //! | landlock | version 1 | before version 6 abstract sockets of the host and signals are not kept out by it |
 //! | cgroup-kill | no | a kill is by the PID namespace alone |
 //! | pids-limit | no | processes are limited by user, not by session |
+//! | memory-limit | no | each process of a session has the limit that its session should have |
 //! | cpu-share | no | a session of many processes slows the node's own, and with that its own end |
 //! | memfd-noexec | no | files in memory are refused by the filter of system calls alone |
 
-use crate::cgroup::{Cgroup, CpuShare, PidsLimit};
+use crate::cgroup::{Cgroup, CpuShare, MemoryLimit, PidsLimit};
 use crate::chain::with_sources;
 use crate::guard::{ChildSignal, Guard, Reaped, Received, Scope};
 use crate::kill::{KillReport, Reap, kill};
@@ -50,7 +51,7 @@ const NOBODY: u32 = 65_534;
 #[must_use]
 pub fn layers() -> Vec<Layer> {
     let mut layers = vec![users()];
-    layers.extend(tried(trial_jail, &["jail", "exec-guard", "deny-filter", "proc-readonly", "cgroup-kill", "pids-limit", "cpu-share"]));
+    layers.extend(tried(trial_jail, &["jail", "exec-guard", "deny-filter", "proc-readonly", "cgroup-kill", "pids-limit", "memory-limit", "cpu-share"]));
     layers.push(landlock());
     layers.extend(tried(trial_memfd, &["memfd-noexec"]));
     layers
@@ -203,6 +204,7 @@ fn trial_jail() -> Vec<Layer> {
         Some(cgroup) => layer("pids-limit", if cgroup.limit() == PidsLimit::UserLimit { LayerState::Weaker } else { LayerState::Live }, limit_detail(cgroup)),
         None => layer("pids-limit", LayerState::Weaker, "no cgroup: processes are limited by user (RLIMIT_NPROC)"),
     });
+    found.push(memory_layer(jail.cgroup.as_ref().map_or(MemoryLimit::Process, Cgroup::memory_limit)));
     found.push(match jail.cgroup.as_ref().map(Cgroup::share) {
         Some(CpuShare::Session) => layer("cpu-share", LayerState::Live, "the processes of a session share the processors as one"),
         Some(CpuShare::Process) | None => {
@@ -233,6 +235,15 @@ fn limit_detail(cgroup: &Cgroup) -> &'static str {
         PidsLimit::Version1 => "cgroup version 1",
         PidsLimit::UserLimit => "no pids controller: processes are limited by user (RLIMIT_NPROC)",
     }
+}
+
+fn memory_layer(limit: MemoryLimit) -> Layer {
+    let (state, detail) = match limit {
+        MemoryLimit::Version2 => (LayerState::Live, "cgroup version 2"),
+        MemoryLimit::Version1 => (LayerState::Live, "cgroup version 1"),
+        MemoryLimit::Process => (LayerState::Weaker, "no memory controller: each process has the limit of a session (RLIMIT_DATA), and a session as many as it has processes"),
+    };
+    layer("memory-limit", state, detail)
 }
 
 fn kill_layer(cgroup: Option<&Cgroup>, report: &KillReport) -> Layer {
@@ -349,6 +360,6 @@ mod tests {
             eprintln!("{layer:?}");
             assert_ne!(layer.state, LayerState::Missing, "{layer:?}");
         }
-        assert_eq!(layers.len(), 10);
+        assert_eq!(layers.len(), 11);
     }
 }

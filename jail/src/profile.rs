@@ -18,6 +18,7 @@
 //! file-size-mib = 1024          # of one file
 //! tmp-mib = 64                  # /tmp and /home/ACCOUNT, each
 //! shm-mib = 16                  # /dev/shm
+//! memory-mib = 2048             # of all the processes of a session together, or of each where there is no memory controller
 //! transfer-mib = 16384          # of one session's SFTP, scp or forwarded connection, both ways together
 //! ```
 //! A view shows the host's files with the host's permissions: a writable view is written where the session's uid may write.
@@ -102,11 +103,13 @@ pub struct Limits {
     pub tmp_mib: u32,
     /// MiB of `/dev/shm`
     pub shm_mib: u32,
+    /// MiB of memory, the folders in memory included
+    pub memory_mib: u32,
     /// MiB that a session without a shell may carry, both ways together
     pub transfer_mib: u32,
 }
 
-const DEFAULTS: Limits = Limits { processes: 512, open_files: 1024, file_size_mib: 1024, tmp_mib: 64, shm_mib: 16, transfer_mib: 16 * 1024 };
+pub(crate) const DEFAULTS: Limits = Limits { processes: 512, open_files: 1024, file_size_mib: 1024, tmp_mib: 64, shm_mib: 16, memory_mib: 2048, transfer_mib: 16 * 1024 };
 
 /// Why there is no profile.
 #[derive(Debug, thiserror::Error)]
@@ -236,6 +239,7 @@ struct WrittenLimits {
     file_size_mib: Option<u32>,
     tmp_mib: Option<u32>,
     shm_mib: Option<u32>,
+    memory_mib: Option<u32>,
     transfer_mib: Option<u32>,
 }
 
@@ -248,6 +252,7 @@ fn resolve(name: &str, source: Source<'_>) -> Result<Profile, ProfileError> {
         ("file-size-mib", profile.limits.file_size_mib, 1),
         ("tmp-mib", profile.limits.tmp_mib, 1),
         ("shm-mib", profile.limits.shm_mib, 1),
+        ("memory-mib", profile.limits.memory_mib, 64),
         ("transfer-mib", profile.limits.transfer_mib, 1),
     ];
     match least.into_iter().find(|(_, value, least)| value < least) {
@@ -282,6 +287,7 @@ fn add(profile: &mut Profile, name: &str, source: Source<'_>, depth: u32) -> Res
     limits.file_size_mib = set.file_size_mib.unwrap_or(limits.file_size_mib);
     limits.tmp_mib = set.tmp_mib.unwrap_or(limits.tmp_mib);
     limits.shm_mib = set.shm_mib.unwrap_or(limits.shm_mib);
+    limits.memory_mib = set.memory_mib.unwrap_or(limits.memory_mib);
     limits.transfer_mib = set.transfer_mib.unwrap_or(limits.transfer_mib);
     Ok(())
 }

@@ -9,6 +9,7 @@
 //! allowed. It has the session's Landlock rules and filter of system calls as everything in the jail, then those of its verdict; no
 //! capability but those that the verdict names, and none of those that would undo the jail.
 
+use crate::cgroup::MemoryLimit;
 use crate::confine::{limits, priority};
 use crate::hold::{self, HoldFault};
 use crate::profile::Limits;
@@ -77,6 +78,7 @@ pub(crate) enum RunAsFault {
 #[derive(Debug)]
 pub(crate) struct Means {
     pub(crate) limits: Limits,
+    pub(crate) memory: MemoryLimit,
     pub(crate) places: Vec<Ruled>,
 }
 
@@ -111,7 +113,7 @@ pub(crate) fn become_user(run: &RunAs, means: &Means, standard: &[OwnedFd; 3]) -
     process::only_descriptors(&[], process::Others::Close).map_err(RunAsFault::Descriptors)?;
     // 2. signals, limits and priority as the session's shell has them
     process::default_signals();
-    limits(means.limits).and_then(|()| priority()).map_err(RunAsFault::Limits)?;
+    limits(means.limits, means.memory).and_then(|()| priority()).map_err(RunAsFault::Limits)?;
     // 3. the caller's directory, which the user need not be able to enter: it would be there already had it not been made by init
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     rustix::process::chdir(directory.as_slice()).map_err(RunAsFault::Directory)?;

@@ -114,6 +114,53 @@ fn nothing_can_be_written_but_its_own_folders_and_write_views() {
 }
 
 #[test]
+fn a_session_that_wants_too_much_memory_loses_what_wants_it_and_lives_on() {
+    let hog = "python3 -c 'import sys; x = bytearray(300 << 20); print(\"HAD\", len(x))' 2>&1 | tail -1";
+    // many that are small, all there at once
+    let herd = "python3 - <<'END'
+import os, signal
+def one():
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(read)
+        x = bytearray(60 << 20)
+        os.write(write, b'!')
+        signal.pause()
+    os.close(write)
+    return pid, read
+herd = [one() for _ in range(6)]
+print('small', sum(len(os.read(read, 1)) for _, read in herd))
+for pid, _ in herd: os.kill(pid, signal.SIGKILL)
+END";
+    for who in everyone() {
+        let mut session = Session::new(format!("{hog}; echo after; python3 -c 'x = bytearray(20 << 20); print(len(x))'; cat /proc/self/oom_score_adj; echo alive\n"));
+        session.profile.limits.memory_mib = 128;
+        let outcome = session.run(who);
+        let output = outcome.good();
+        says(output, &["after", "20971520", "alive"]);
+        assert!(!output.contains("HAD"), "{output}");
+        let first = output.lines().find_map(|line| line.parse::<u32>().ok().filter(|n| *n <= 1000));
+        assert!(first.is_some_and(|more| more >= 300), "sessions go first when the node is out of memory: {output}");
+        let keeper = { let mut session = Session::new(format!("{herd}\necho alive\n")); session.profile.limits.memory_mib = 128; session.start(who) };
+        let together = keeper.cgroup.as_deref().is_some_and(|folder| std::fs::read_to_string(folder.join("memory.max")).is_ok() || version1_limit(folder) == Some(128 << 20));
+        let outcome = keeper.finish();
+        says(outcome.good(), &["alive"]);
+        if together {
+            assert!(!outcome.output.contains("small 6"), "{}", outcome.output);
+        } else {
+            eprintln!("SKIPPED: as {who:?} there is no memory controller: each process has a limit of its own");
+        }
+    }
+}
+
+/// The limit of the memory of a session with this cgroup, from the hierarchy of version 1.
+fn version1_limit(cgroup: &std::path::Path) -> Option<u64> {
+    let place = std::path::Path::new("/sys/fs/cgroup/memory/portcullis").join(cgroup.file_name()?).join("memory.limit_in_bytes");
+    std::fs::read_to_string(place).ok()?.trim().parse().ok()
+}
+
+#[test]
 fn the_sessions_of_a_grant_share_their_home_and_tmp_until_it_ends() {
     if !everyone().contains(&Who::Root) {
         eprintln!("SKIPPED: without root each session has a home and a /tmp of its own");
