@@ -5,17 +5,26 @@
 //!
 //! The file is the operator's, who may do with it what he likes. So it is opened without following links or waiting, and
 //! read up to a bound; whatever is wrong with it, the session goes on without it.
+//!
+//! Sessions of one grant share it. An entry is added by one write at the file's end, under a lock; who shortens it writes
+//! another file and puts that in its place under the same lock, and who waited for the lock looks whether the file is still
+//! the one that has the name. So entries are neither torn nor lost. A lock that is held for longer than [`PATIENCE`] is held
+//! by a program of the operator's: then entries are still added, which the kernel does not tear either, and nothing is shortened.
 
-use rustix::fs::{FileType, Mode, OFlags, fstat, open};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat, flock, fstat, open, renameat, statat, unlinkat};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Its name in the home.
 pub(super) const NAME: &str = ".portcullis_history";
 /// Most bytes that are read of it, and that it may have.
 const BYTES_MAX: u64 = 1024 * 1024;
+/// How long another session may take to add an entry or to shorten the file.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// How often the lock is tried meanwhile.
+const TRY: Duration = Duration::from_millis(2);
 
 /// The file.
 #[derive(Debug)]
@@ -29,9 +38,12 @@ impl Kept {
     /// Reads the newest entries of it.
     pub(super) fn load(home: &Path, most: usize, mut each: impl FnMut(&[u8])) -> Self {
         let path = home.join(NAME);
-        let all = file(&path, OFlags::RDONLY).and_then(newest).map(|text| entries(&text)).unwrap_or_default();
+        let opened = file(&path, OFlags::RDONLY).inspect(|file| {
+            lock(file, FlockOperation::NonBlockingLockShared, Instant::now() + PATIENCE);
+        });
+        let all = opened.and_then(newest).map(|text| entries(&text)).unwrap_or_default();
         let skipped = all.len().saturating_sub(most);
-        all.iter().skip(skipped).for_each(|entry| each(entry));
+        all.iter().skip(skipped).for_each(|(_, entry)| each(entry));
         Self { path, entries: all.len(), most }
     }
 
@@ -41,34 +53,82 @@ impl Kept {
     }
 
     fn try_add(&mut self, entry: &[u8]) -> std::io::Result<()> {
-        let mut file = file(&self.path, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let one = written(now, entry);
+        let (mut file, locked) = self.open_to_add()?;
         self.entries += 1;
-        if self.entries > self.most * 2 || file.metadata()?.len() + one.len() as u64 > BYTES_MAX {
-            self.shorten()?;
-            file = self::file(&self.path, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)?;
+        let full = file.metadata()?.len() + one.len() as u64 > BYTES_MAX;
+        if locked && (full || self.entries > self.most * 2) && self.shorten(&one).is_ok() {
+            return Ok(());
         }
-        file.write_all(&one)
+        if full {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        // one write, which no other one at the end of the same file comes between
+        let written = file.write(&one)?;
+        if written < one.len() {
+            // a full disk, or a limit: half an entry is none
+            file.set_len(file.metadata()?.len().saturating_sub(written as u64))?;
+            return Err(std::io::ErrorKind::WriteZero.into());
+        }
+        Ok(())
     }
 
-    fn shorten(&mut self) -> std::io::Result<()> {
+    /// The file that has the name, and whether nobody else writes to it.
+    fn open_to_add(&self) -> std::io::Result<(File, bool)> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let file = file(&self.path, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)?;
+            let locked = lock(&file, FlockOperation::NonBlockingLockExclusive, deadline);
+            // it may have been replaced by a shorter one meanwhile
+            let same = |one: &Stat, other: &Stat| (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino);
+            if statat(CWD, &self.path, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|named| fstat(&file).is_ok_and(|open| same(&named, &open))) {
+                return Ok((file, locked));
+            }
+            if Instant::now() > deadline {
+                return Err(std::io::ErrorKind::StaleNetworkFileHandle.into());
+            }
+        }
+    }
+
+    /// Puts a file with the newest entries, and with one more, in the place of the one that is locked.
+    fn shorten(&mut self, more: &[u8]) -> std::io::Result<()> {
         let text = newest(file(&self.path, OFlags::RDONLY)?)?;
         let all = entries(&text);
-        let mut kept: Vec<&Vec<u8>> = Vec::new();
+        let mut kept: Vec<&(u64, Vec<u8>)> = Vec::new();
         let mut bytes = 0;
         for entry in all.iter().rev().take(self.most) {
-            bytes += entry.len() as u64 + 16;
+            bytes += entry.1.len() as u64 + 16;
             if bytes > BYTES_MAX / 2 {
                 break;
             }
             kept.push(entry);
         }
         kept.reverse();
-        self.entries = kept.len();
-        let shorter: Vec<u8> = kept.iter().flat_map(|entry| written(0, entry)).collect();
-        let mut file = file(&self.path, OFlags::WRONLY | OFlags::TRUNC)?;
-        file.write_all(&shorter)
+        self.entries = kept.len() + 1;
+        let mut shorter: Vec<u8> = kept.iter().flat_map(|(time, entry)| written(*time, entry)).collect();
+        shorter.extend_from_slice(more);
+        let place = self.path.with_extension("new");
+        let _ = unlinkat(CWD, &place, AtFlags::empty());
+        let written = file(&place, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL).and_then(|mut file| file.write_all(&shorter));
+        if let Err(error) = written {
+            let _ = unlinkat(CWD, &place, AtFlags::empty());
+            return Err(error);
+        }
+        Ok(renameat(CWD, &place, CWD, &self.path)?)
+    }
+}
+
+/// Tries to lock until it is locked or the time is over.
+fn lock(file: &File, how: FlockOperation, deadline: Instant) -> bool {
+    loop {
+        if flock(file, how).is_ok() {
+            return true;
+        }
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(TRY);
     }
 }
 
@@ -92,30 +152,31 @@ fn newest(mut file: File) -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn is_time(line: &[u8]) -> bool {
-    line.strip_prefix(b"#").is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+fn time(line: &[u8]) -> Option<u64> {
+    let digits = line.strip_prefix(b"#").filter(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))?;
+    Some(std::str::from_utf8(digits).ok()?.parse().unwrap_or(0))
 }
 
-/// The entries of a file; what is before the first time is the end of an entry that was not read whole.
-fn entries(text: &[u8]) -> Vec<Vec<u8>> {
-    let mut entries: Vec<Vec<u8>> = Vec::new();
+/// The entries of a file and their times; what is before the first time is the end of an entry that was not read whole.
+fn entries(text: &[u8]) -> Vec<(u64, Vec<u8>)> {
+    let mut entries: Vec<(u64, Vec<u8>)> = Vec::new();
     for line in text.split(|byte| *byte == b'\n') {
-        match entries.last_mut() {
-            _ if is_time(line) => entries.push(Vec::new()),
-            Some(entry) => {
+        match (time(line), entries.last_mut()) {
+            (Some(time), _) => entries.push((time, Vec::new())),
+            (None, Some((_, entry))) => {
                 if !entry.is_empty() {
                     entry.push(b'\n');
                 }
                 entry.extend_from_slice(line);
             }
-            None => {}
+            (None, None) => {}
         }
     }
-    for entry in &mut entries {
+    for (_, entry) in &mut entries {
         let end = entry.trim_ascii_end().len();
         entry.truncate(end);
     }
-    entries.retain(|entry| !entry.is_empty());
+    entries.retain(|(_, entry)| !entry.is_empty());
     entries
 }
 
@@ -152,6 +213,54 @@ mod tests {
             kept.add(&vec![b'x'; 60_000]);
         }
         assert!(std::fs::metadata(home.join(NAME)).unwrap().len() <= BYTES_MAX);
+        std::fs::remove_dir_all(&home).unwrap();
+    }
+
+    #[test]
+    fn sessions_that_write_at_once_neither_tear_nor_lose_entries() {
+        let home = home("at-once");
+        let (sessions, each) = (8, 150);
+        std::thread::scope(|scope| {
+            for session in 0..sessions {
+                let home = &home;
+                scope.spawn(move || {
+                    // few enough that no entry is old, many enough that the file is shortened all the time
+                    let mut kept = Kept::load(home, sessions * each, |_| {});
+                    kept.entries = sessions * each * 2;
+                    for number in 0..each {
+                        kept.add(format!("echo {session} {number} {}\nsecond", "x".repeat(number)).as_bytes());
+                        kept.entries = if number % 3 == 0 { sessions * each * 2 } else { 0 };
+                    }
+                });
+            }
+        });
+        let all = load(&home, sessions * each);
+        assert_eq!(all.len(), sessions * each);
+        for session in 0..sessions {
+            let mine: Vec<&String> = all.iter().filter(|entry| entry.starts_with(&format!("echo {session} "))).collect();
+            let want: Vec<String> = (0..each).map(|number| format!("echo {session} {number} {}\nsecond", "x".repeat(number))).collect();
+            assert!(mine.iter().copied().eq(want.iter()), "session {session}");
+        }
+        assert!(!home.join(".portcullis_history.new").exists());
+        std::fs::remove_dir_all(&home).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_never_given_back_keeps_nobody_waiting() {
+        let home = home("locked");
+        let mut kept = Kept::load(&home, 2, |_| {});
+        kept.add(b"echo before");
+        let held = file(&home.join(NAME), OFlags::RDONLY).unwrap();
+        flock(&held, FlockOperation::LockExclusive).unwrap();
+        let begun = Instant::now();
+        for number in 0..10 {
+            kept.add(format!("echo {number}").as_bytes());
+        }
+        assert!(begun.elapsed() < PATIENCE * 30, "{:?}", begun.elapsed());
+        assert_eq!(load(&home, 20).len(), 11, "what cannot be shortened is still added to");
+        drop(held);
+        kept.add(b"echo after");
+        assert_eq!(load(&home, 20), ["echo 8", "echo 9", "echo after"]);
         std::fs::remove_dir_all(&home).unwrap();
     }
 
