@@ -116,6 +116,8 @@ impl Layout {
             return self.line();
         }
         let (bytes, width) = text::shown(step, self.used);
+        // what is typed as `<U+202E>` is not taken for the character
+        let style = if text::is_numbered(step) { Style::Red } else { style };
         if width > 1 && bytes.is_ascii() {
             // ^X and \377 may be broken at the end of a row, as readline does
             for byte in bytes {

@@ -2,7 +2,13 @@
 //!
 //! A step is a character with the marks that combine with it, or one byte that is no UTF-8. Positions are byte offsets at
 //! the beginning of a step, or the text's length.
+//!
+//! Nothing is invisible: a character that hides, moves or imitates others (bidirectional controls, zero-width ones, blanks
+//! that are no blanks to a shell) is a step of its own and is shown by its number, as `<U+202E>`, so that a line reads as
+//! it will be judged and run. Limit: letters of scripts that run from right to left are shown as they are, and a terminal
+//! that reorders them also reorders signs between two of them.
 
+use portcullis_model::bytes::is_unseen;
 use unicode_width::UnicodeWidthChar as _;
 
 /// The character at `at`, and its length; none where there is none, or a byte that is no UTF-8.
@@ -14,7 +20,13 @@ fn char_at(text: &[u8], at: usize) -> Option<(char, usize)> {
 }
 
 fn combines(c: char) -> bool {
-    !c.is_control() && c.width() == Some(0)
+    !c.is_control() && !is_unseen(c) && c.width() == Some(0)
+}
+
+/// Whether the step at the beginning of `step` is shown by its number, because nobody would see what it is.
+#[must_use]
+pub fn is_numbered(step: &[u8]) -> bool {
+    char_at(step, 0).is_some_and(|(c, _)| is_unseen(c))
 }
 
 /// The position after the step at `at`.
@@ -69,6 +81,11 @@ pub fn shown(step: &[u8], column: usize) -> (Vec<u8>, usize) {
         Some((c, _)) if c.is_ascii_control() => (vec![b'^', (c as u8) ^ 0x40], 2),
         // controls from beyond ASCII would be commands to the terminal
         Some((c, length)) if c.is_control() => octal(step.get(..length).unwrap_or_default()),
+        Some((c, _)) if is_unseen(c) => {
+            let shown = format!("<U+{:04X}>", u32::from(c));
+            let width = shown.len();
+            (shown.into_bytes(), width)
+        }
         Some((c, _)) => {
             let width = c.width().unwrap_or(0);
             if width == 0 { octal(step) } else { (step.to_vec(), width) }
@@ -153,6 +170,27 @@ mod tests {
         assert_eq!(shown("\u{9b}".as_bytes(), 0), (b"\\302\\233".to_vec(), 8));
         assert_eq!(shown("漢".as_bytes(), 0).1, 2);
         assert_eq!(shown("e\u{301}".as_bytes(), 0), ("e\u{301}".into(), 1));
+    }
+
+    #[test]
+    fn nothing_is_invisible() {
+        // an order that is turned around, a joiner within a word, a blank that is none, a filler that looks like one
+        let text = "ls\u{202e}a\u{200d}\u{301}b\u{a0}c\u{3164}\u{e0041}";
+        let (mut at, mut seen) = (0, String::new());
+        while at < text.len() {
+            let end = next(text.as_bytes(), at);
+            assert_eq!(previous(text.as_bytes(), end), at);
+            let (bytes, width) = shown(&text.as_bytes()[at..end], 0);
+            assert!(width > 0, "{seen}");
+            seen.push_str(&String::from_utf8(bytes).unwrap());
+            at = end;
+        }
+        assert_eq!(seen, "ls<U+202E>a<U+200D>b<U+00A0>c<U+3164><U+E0041>");
+        for c in ('\0'..=char::MAX).filter(|c| is_unseen(*c)) {
+            let step = format!("x{c}");
+            assert_eq!(next(step.as_bytes(), 0), 1, "U+{:X} hides behind another character", u32::from(c));
+            assert!(shown(c.to_string().as_bytes(), 0).0.is_ascii());
+        }
     }
 
     #[test]

@@ -68,7 +68,20 @@ mod tests {
         };
         assert_eq!(denial(&notice("docker ps")), "portcullis: denied by INFRA_DIAG@4f2a (rule docker-mounts): mounts of / are not allowed; try: docker ps");
         assert_eq!(denial(&notice("\x1b[2J\n")), "portcullis: denied by INFRA_DIAG@4f2a (rule docker-mounts): mounts of / are not allowed; try: \\x1b[2J\\n");
+        assert_eq!(denial(&notice("ls \u{202e}sl")), "portcullis: denied by INFRA_DIAG@4f2a (rule docker-mounts): mounts of / are not allowed; try: ls \\u{202e}sl");
         let exec = ExecDenial { path: b"/usr/bin/\xff".to_vec(), notice: notice(""), times: 3 };
         assert_eq!(exec_denial(&exec), "portcullis: /usr/bin/\\xff (3 times): denied by INFRA_DIAG@4f2a (rule docker-mounts): mounts of / are not allowed");
+    }
+
+    #[test]
+    fn what_waits_cannot_hide_what_it_is() {
+        let waits = waits(&Waits {
+            line: Some(1),
+            question: portcullis_model::id::QuestionId::from_entropy([7; portcullis_model::id::QuestionId::ENTROPY]),
+            prompt: "restart \u{202e}tnega\u{200b}?".into(),
+            approvers: vec!["eve\u{2066}\x1b[2K".into()],
+            until: portcullis_model::time::UnixMs(0),
+        });
+        assert!(waits.contains("restart \\u{202e}tnega\\u{200b}? (question q-") && waits.contains("put to eve\\u{2066}\\x1b[2K"), "{waits}");
     }
 }
