@@ -12,12 +12,14 @@ pub mod keys;
 mod search;
 pub mod screen;
 pub mod text;
+mod tokens;
 mod undo;
 mod vi;
 
 use history::{History, Towards};
 use keys::{EscapeIs, Key};
 use search::Search;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use undo::Undo;
 
@@ -81,14 +83,12 @@ pub struct Completion {
 enum Last {
     #[default]
     Other,
-    /// A character was inserted.
-    Typed,
     /// Text was killed: what is killed next joins it.
     Killed,
     /// A kill was inserted here, of this length; the ring may be turned.
     Yanked { start: usize, end: usize },
-    /// The last word of this many entries ago was inserted here.
-    Argument { start: usize, end: usize, ago: usize },
+    /// The last word, or this one, of the entry this many before the editor's was inserted, or there was none.
+    Argument { word: Option<usize>, ago: usize, inserted: bool },
     /// A word was completed.
     Completed,
 }
@@ -98,12 +98,12 @@ enum Last {
 enum Pending {
     #[default]
     Nothing,
-    /// To be inserted as it is.
-    Quoted,
-    /// Ctrl-X came.
-    CtrlX,
+    /// To be inserted as it is, this often.
+    Quoted(usize),
+    /// Ctrl-X came, with a count that may be negative.
+    CtrlX(usize, bool),
     /// A character to go to.
-    Find { back: bool },
+    Find { back: bool, count: usize },
     /// The rest of a vi command.
     Vi(vi::Begun),
 }
@@ -112,6 +112,13 @@ enum Pending {
 const KILLS_MAX: usize = 10;
 /// Most that a count says.
 const COUNT_MAX: usize = 1000;
+
+/// The count that is being given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Count {
+    digits: Option<usize>,
+    negative: bool,
+}
 
 /// The editor of one session: it outlives its lines.
 #[derive(Debug)]
@@ -122,10 +129,12 @@ pub struct Editor {
     keys: Keys,
     vi: vi::State,
     undo: Undo,
+    /// The same for the entries that were looked at.
+    undos: BTreeMap<usize, Undo>,
     kills: Vec<Vec<u8>>,
     kill: usize,
     last: Last,
-    count: Option<(usize, bool)>,
+    count: Option<Count>,
     pending: Pending,
     search: Option<Search>,
     history: History,
@@ -144,6 +153,7 @@ impl Editor {
             keys: Keys::Emacs,
             vi: vi::State::default(),
             undo: Undo::default(),
+            undos: BTreeMap::new(),
             kills: Vec::new(),
             kill: 0,
             last: Last::Other,
@@ -183,7 +193,7 @@ impl Editor {
     pub fn instead_of_prompt(&self) -> Option<String> {
         match (&self.search, self.count) {
             (Some(search), _) => search.prompt(),
-            (None, Some((count, negative))) if self.keys == Keys::Emacs => Some(format!("(arg: {}{count}) ", if negative { "-" } else { "" })),
+            (None, Some(Count { digits, negative })) if self.keys == Keys::Emacs => Some(format!("(arg: {}{}) ", if negative { "-" } else { "" }, digits.unwrap_or(1))),
             (None, _) => None,
         }
     }
@@ -210,11 +220,12 @@ impl Editor {
         self.text.clear();
         (self.at, self.mark) = (0, 0);
         self.undo = Undo::default();
+        self.undos.clear();
         self.history.rest();
         self.reset();
-        self.vi.insert();
+        self.vi.begin();
         if let Some(text) = self.next.take().and_then(|index| self.history.visit(index, b"")) {
-            self.replace(text);
+            self.replace(self.history.len(), text);
         }
     }
 
@@ -240,12 +251,14 @@ impl Editor {
         if let Key::Paste(bytes) = key {
             self.pending = Pending::Nothing;
             self.last = Last::Other;
+            self.count = None;
+            self.mark = self.at;
             self.vi.insert();
             self.insert(&bytes);
             return Step::Draw;
         }
         match std::mem::take(&mut self.pending) {
-            Pending::Quoted => {
+            Pending::Quoted(count) => {
                 let bytes = match key {
                     Key::Text(bytes) => bytes,
                     Key::Control(byte) => vec![byte],
@@ -253,11 +266,11 @@ impl Editor {
                     Key::Meta(byte) => vec![0x1b, byte],
                     Key::Named(_) | Key::Paste(_) | Key::Unknown => return Step::Bell,
                 };
-                self.insert(&bytes);
+                self.insert(&bytes.repeat(count));
                 Step::Draw
             }
-            Pending::CtrlX => self.after_ctrl_x(&key),
-            Pending::Find { back } => self.find(&key, back),
+            Pending::CtrlX(count, negative) => self.after_ctrl_x(&key, count, negative),
+            Pending::Find { back, count } => self.find(&key, back, count),
             Pending::Vi(begun) => self.vi_goes_on(begun, key),
             Pending::Nothing => match self.keys {
                 Keys::Emacs => self.emacs(key),
@@ -294,27 +307,39 @@ impl Editor {
     // What the commands of both kinds of keys are made of.
 
     fn insert(&mut self, bytes: &[u8]) {
-        self.undo.before(&self.text, self.at, self.last == Last::Typed);
+        self.undo.before_insert(&self.text, self.at, bytes.len());
         self.text.splice(self.at..self.at, bytes.iter().copied());
         self.at += bytes.len();
     }
 
     fn change(&mut self, range: Range<usize>, with: &[u8]) {
-        self.undo.before(&self.text, self.at, false);
+        let (end, gone) = (range.end, range.len());
+        self.change_as(range, with, end, gone);
+    }
+
+    /// The same where undoing leaves the cursor elsewhere, or where fewer bytes are gone at a time: the mark stays within the text.
+    fn change_as(&mut self, range: Range<usize>, with: &[u8], undone: usize, gone: usize) {
+        self.undo.before_change(&self.text, undone);
+        self.mark = self.mark.min(self.text.len().saturating_sub(gone));
         let start = range.start;
         self.text.splice(range, with.iter().copied());
         self.at = start + with.len();
     }
 
-    /// Another text, which undo knows nothing of.
-    fn replace(&mut self, text: Vec<u8>) {
+    /// The text of another entry, with the changes that can be undone there; it was another one's (`from`) so far.
+    fn replace(&mut self, from: usize, text: Vec<u8>) {
+        let undo = self.undos.remove(&self.history.place()).unwrap_or_default();
+        self.undos.insert(from, std::mem::replace(&mut self.undo, undo));
         self.at = if self.keys == Keys::Vi && !self.vi.is_inserting() { 0 } else { text.len() };
         self.mark = 0;
         self.text = text;
-        self.undo = Undo::default();
     }
 
-    fn undo(&mut self) -> Step {
+    fn undo(&mut self, count: usize) -> Step {
+        if count > 1 && !self.undo.is_empty() {
+            self.undo(1);
+            return self.undo(count - 1);
+        }
         match self.undo.back() {
             Some((text, at)) => {
                 (self.text, self.at) = (text, at);
@@ -338,6 +363,9 @@ impl Editor {
         if !range.is_empty() {
             self.change(range, b"");
         }
+        if self.keys == Keys::Emacs {
+            self.mark = self.at;
+        }
         self.last = Last::Killed;
         Step::Draw
     }
@@ -351,9 +379,10 @@ impl Editor {
     }
 
     fn walk(&mut self, towards: Towards, count: usize) -> Step {
+        let from = self.history.place();
         match self.history.walk(towards, count, &self.text) {
             Some(text) => {
-                self.replace(text);
+                self.replace(from, text);
                 Step::Draw
             }
             None => Step::Bell,
@@ -361,9 +390,10 @@ impl Editor {
     }
 
     fn visit(&mut self, index: usize) -> Step {
+        let from = self.history.place();
         match self.history.visit(index, &self.text) {
             Some(text) => {
-                self.replace(text);
+                self.replace(from, text);
                 Step::Draw
             }
             None => Step::Bell,
@@ -402,14 +432,12 @@ impl Editor {
         Step::Draw
     }
 
-    /// Goes to the next, or the last, of the character that is `key`.
-    fn find(&mut self, key: &Key, back: bool) -> Step {
+    /// Goes to the next, or the last, of the character that is `key`; or to the one that `count` says.
+    fn find(&mut self, key: &Key, back: bool, count: usize) -> Step {
         let Key::Text(wanted) = key else { return Step::Bell };
-        let found = if back {
-            (0..self.at).rev().find(|at| self.text.get(*at..).is_some_and(|rest| rest.starts_with(wanted)))
-        } else {
-            (self.forward(1)..self.text.len()).find(|at| self.text.get(*at..).is_some_and(|rest| rest.starts_with(wanted)))
-        };
+        let is_it = |at: &usize| self.text.get(*at..).is_some_and(|rest| rest.starts_with(wanted));
+        // where there are fewer, the last of them is as far as it goes
+        let found = if back { (0..self.at).rev().filter(is_it).take(count).last() } else { (self.forward(1)..self.text.len()).filter(is_it).take(count).last() };
         found.map_or(Step::Bell, |at| self.go(at))
     }
 

@@ -2,59 +2,73 @@
 
 use super::history::Towards;
 use super::keys::{Key, Named};
-use super::{COUNT_MAX, Completing, Editor, Last, Pending, Step, text};
+use super::{COUNT_MAX, Completing, Count, Editor, Last, Pending, Step, text};
 use super::search::Search;
+use super::tokens::tokens;
 
 impl Editor {
     /// Does what a key means among emacs' keys; also while inserting among vi's, where it means nothing else.
     pub(super) fn emacs(&mut self, key: Key) -> Step {
         if let Key::Meta(digit @ (b'0'..=b'9' | b'-')) = key {
-            return self.digit(digit);
+            // a minus with Meta after one is the sign itself, as often as the count says: not at all
+            return if digit == b'-' && self.count.is_some() { self.emacs_counted(Key::Text(b"-".to_vec())) } else { self.digit(digit) };
         }
         if let (Key::Text(digit), Some(_)) = (&key, self.count)
-            && let [digit @ b'0'..=b'9'] = digit.as_slice()
+            && let [digit @ (b'0'..=b'9' | b'-')] = digit.as_slice()
         {
             return self.digit(*digit);
         }
+        self.emacs_counted(key)
+    }
+
+    fn emacs_counted(&mut self, key: Key) -> Step {
         let given = self.count.take();
-        let (count, negative) = given.unwrap_or((1, false));
+        let count = given.and_then(|given| given.digits).unwrap_or(1);
+        let negative = given.is_some_and(|given| given.negative);
         let last = std::mem::take(&mut self.last);
         match key {
+            Key::Text(_) if negative => Step::Bell,
             Key::Text(bytes) => {
-                self.last = last;
-                let typed: Vec<u8> = bytes.repeat(count);
-                self.insert(&typed);
-                self.last = Last::Typed;
+                self.insert(&bytes.repeat(count));
                 Step::Draw
             }
             Key::Control(byte) => self.control(byte, count, negative, last),
             Key::Meta(byte) => self.meta(byte, given.map(|_| count), negative, last),
-            Key::Named(name) => self.named(name, count),
+            Key::Named(name) => self.named(name, count, negative),
             Key::Escape | Key::Unknown | Key::Paste(_) => Step::Bell,
         }
     }
 
     fn digit(&mut self, digit: u8) -> Step {
-        let (count, negative) = self.count.unwrap_or((0, false));
-        self.count = Some(match digit {
-            b'-' => (count, true),
-            digit => ((count * 10 + usize::from(digit - b'0')).min(COUNT_MAX), negative),
+        let Count { digits, negative } = self.count.unwrap_or_default();
+        self.count = Some(match (digit, digits) {
+            // a count that has begun makes a minus what it is
+            (b'-', Some(_)) => return self.emacs_counted(Key::Text(b"-".to_vec())),
+            (b'-', None) => Count { digits, negative: true },
+            (digit, digits) => Count { digits: Some((digits.unwrap_or(0) * 10 + usize::from(digit - b'0')).min(COUNT_MAX)), negative },
         });
         Step::Draw
     }
 
-    pub(super) fn named(&mut self, name: Named, count: usize) -> Step {
+    pub(super) fn named(&mut self, name: Named, count: usize, negative: bool) -> Step {
+        match (name, negative) {
+            (Named::Up, false) | (Named::Down, true) => self.walk(Towards::Older, count),
+            (Named::Down, false) | (Named::Up, true) => self.walk(Towards::Newer, count),
+            (Named::Left, false) | (Named::Right, true) => self.go(self.back(count)),
+            (Named::Right, false) | (Named::Left, true) => self.go(self.forward(count)),
+            (Named::WordLeft, false) | (Named::WordRight, true) => self.go(self.words_back(count)),
+            (Named::WordRight, false) | (Named::WordLeft, true) => self.go(self.words_on(count)),
+            (name, negative) => self.named_place(name, count, negative),
+        }
+    }
+
+    fn named_place(&mut self, name: Named, count: usize, negative: bool) -> Step {
         match name {
-            Named::Up => self.walk(Towards::Older, count),
-            Named::Down => self.walk(Towards::Newer, count),
-            Named::Left => self.go(self.back(count)),
-            Named::Right => self.go(self.forward(count)),
-            Named::WordLeft => self.go(self.words_back(count)),
-            Named::WordRight => self.go(self.words_on(count)),
             Named::Home => self.start(),
             Named::End => self.end(),
+            Named::Delete if negative => self.rub_out(count),
             Named::Delete => self.delete(count),
-            Named::Insert | Named::BackTab => Step::Bell,
+            _ => Step::Bell,
         }
     }
 
@@ -107,30 +121,32 @@ impl Editor {
             2 => self.go(self.back(count)),
             3 => Step::Abandon,
             4 if self.text.is_empty() => Step::End,
+            4 if negative => self.rub_out(count),
             4 => self.delete(count),
             5 => self.end(),
             6 if negative => self.go(self.back(count)),
             6 => self.go(self.forward(count)),
             7 => Step::Bell,
+            8 | 127 if negative => self.delete(count),
             8 | 127 => self.rub_out(count),
             9 => Step::Complete(if last == Last::Completed { Completing::Again } else { Completing::First }),
             10 | 13 => self.accept(),
             // K L N O P Q R S T U V W X Y
             11 => {
                 self.last = last;
-                self.kill(self.at..self.text.len())
+                self.kill(if negative { 0..self.at } else { self.at..self.text.len() })
             }
             12 => Step::Clear,
-            14 => self.walk(Towards::Newer, count),
+            14 => self.walk(if negative { Towards::Older } else { Towards::Newer }, count),
             15 => {
                 let next = self.history.place() + 1;
                 let step = self.accept();
                 self.next = (next < self.history.len()).then_some(next);
                 step
             }
-            16 => self.walk(Towards::Older, count),
+            16 => self.walk(if negative { Towards::Newer } else { Towards::Older }, count),
             17 | 22 => {
-                self.pending = Pending::Quoted;
+                self.pending = Pending::Quoted(count);
                 Step::Draw
             }
             18 => self.begin_search(Towards::Older),
@@ -142,20 +158,21 @@ impl Editor {
             }
             23 => {
                 self.last = last;
-                let start = text::blank_word_start(&self.text, self.at);
+                let start = (0..if negative { 1 } else { count }).fold(self.at, |at, _| text::blank_word_start(&self.text, at));
                 self.kill(start..self.at)
             }
             24 => {
-                self.pending = Pending::CtrlX;
+                self.pending = Pending::CtrlX(count, negative);
                 Step::Draw
             }
             25 => self.yank(),
             // ] _
             29 => {
-                self.pending = Pending::Find { back: negative };
+                self.pending = Pending::Find { back: negative, count };
                 Step::Draw
             }
-            31 => self.undo(),
+            31 if negative => Step::Draw,
+            31 => self.undo(count),
             _ => Step::Bell,
         }
     }
@@ -163,26 +180,25 @@ impl Editor {
     fn meta(&mut self, byte: u8, given: Option<usize>, negative: bool, last: Last) -> Step {
         let count = given.unwrap_or(1);
         match byte {
-            b'b' | b'B' => self.go(self.words_back(count)),
-            b'f' | b'F' => self.go(self.words_on(count)),
-            b'd' | b'D' => {
+            b'b' | b'B' if !negative => self.go(self.words_back(count)),
+            b'b' | b'B' => self.go(self.words_on(count)),
+            b'f' | b'F' if !negative => self.go(self.words_on(count)),
+            b'f' | b'F' => self.go(self.words_back(count)),
+            b'd' | b'D' | 127 | 8 => {
                 self.last = last;
-                self.kill(self.at..self.words_on(count))
+                let back = negative == matches!(byte, b'd' | b'D');
+                self.kill(if back { self.words_back(count)..self.at } else { self.at..self.words_on(count) })
             }
-            127 | 8 => {
-                self.last = last;
-                self.kill(self.words_back(count)..self.at)
-            }
-            b'<' => self.visit(0),
+            b'<' => self.walk(Towards::Older, self.history.place()),
+            b'>' if self.history.place() == self.history.len() => Step::Draw,
             b'>' => self.visit(self.history.len()),
             b'.' | b'_' => self.last_argument(given, last),
             b'y' | b'Y' => self.turn_kills(last),
-            b'u' | b'U' => self.words(count, |word, _| word.iter().flat_map(|c| c.to_uppercase()).collect()),
-            b'l' | b'L' => self.words(count, |word, _| word.iter().flat_map(|c| c.to_lowercase()).collect()),
-            b'c' | b'C' => self.words(count, |word, _| {
-                word.iter().enumerate().flat_map(|(index, c)| if index == 0 { c.to_uppercase().collect::<Vec<_>>() } else { c.to_lowercase().collect() }).collect()
-            }),
-            b't' | b'T' => self.swap_words(),
+            b'u' | b'U' => self.words(count, negative, |c, _| c.to_uppercase().collect()),
+            b'l' | b'L' => self.words(count, negative, |c, _| c.to_lowercase().collect()),
+            b'c' | b'C' => self.words(count, negative, |c, first| if first { c.to_uppercase().collect() } else { c.to_lowercase().collect() }),
+            b't' | b'T' if negative => Step::Bell,
+            b't' | b'T' => self.swap_words(count),
             b'r' | b'R' => match self.undo.first() {
                 Some((text, at)) => {
                     (self.text, self.at) = (text, at);
@@ -199,7 +215,9 @@ impl Editor {
                 while blank(self.text.get(end)) {
                     end += 1;
                 }
-                self.change(start..end, b"");
+                if start < end {
+                    self.change(start..end, b"");
+                }
                 Step::Draw
             }
             b'#' => {
@@ -215,7 +233,7 @@ impl Editor {
                 Step::Draw
             }
             29 => {
-                self.pending = Pending::Find { back: !negative };
+                self.pending = Pending::Find { back: !negative, count };
                 Step::Draw
             }
             10 | 13 => {
@@ -227,15 +245,16 @@ impl Editor {
         }
     }
 
-    pub(super) fn after_ctrl_x(&mut self, key: &Key) -> Step {
+    pub(super) fn after_ctrl_x(&mut self, key: &Key, count: usize, negative: bool) -> Step {
         match key {
             Key::Control(24) => {
                 std::mem::swap(&mut self.at, &mut self.mark);
                 self.at = self.at.min(self.text.len());
                 Step::Draw
             }
-            Key::Control(21) => self.undo(),
-            Key::Control(127) => self.kill(0..self.at),
+            Key::Control(21) if negative => Step::Draw,
+            Key::Control(21) => self.undo(count),
+            Key::Control(127) => self.kill(if negative { self.at..self.text.len() } else { 0..self.at }),
             Key::Text(_) | Key::Control(_) | Key::Meta(_) | Key::Escape | Key::Named(_) | Key::Paste(_) | Key::Unknown => Step::Bell,
         }
     }
@@ -260,35 +279,42 @@ impl Editor {
 
     /// Inserts the last word of the entry before, or of the one before that when told again; or the word that a count says.
     fn last_argument(&mut self, given: Option<usize>, last: Last) -> Step {
-        let (start, end, ago) = match last {
-            Last::Argument { start, end, ago } => (start, end, ago + 1),
-            Last::Other | Last::Typed | Last::Killed | Last::Yanked { .. } | Last::Completed => (self.at, self.at, 1),
+        let (word, ago) = match last {
+            Last::Argument { word, ago, inserted } => {
+                if inserted {
+                    self.undo(1);
+                }
+                (word, ago + 1)
+            }
+            Last::Other | Last::Killed | Last::Yanked { .. } | Last::Completed => (given, 1),
         };
-        let Some(entry) = self.history.len().checked_sub(ago).and_then(|index| self.history.entry(index)) else {
-            self.last = last;
-            return Step::Bell;
-        };
-        let words = words(entry);
-        let word = match given {
+        self.last = Last::Argument { word, ago, inserted: false };
+        let Some(entry) = self.history.place().checked_sub(ago).and_then(|index| self.history.now(index)) else { return Step::Bell };
+        let words: Vec<&[u8]> = tokens(entry).into_iter().map(|(_, word)| word).collect();
+        let found = match word {
             Some(number) => words.get(number),
             None => words.last(),
         };
-        let Some(word) = word.cloned() else { return Step::Bell };
-        self.change(start..end, &word);
-        self.last = Last::Argument { start, end: self.at, ago };
+        let Some(found) = found.map(|word| word.to_vec()) else { return Step::Bell };
+        self.mark = self.at;
+        self.change(self.at..self.at, &found);
+        self.last = Last::Argument { word, ago, inserted: true };
         Step::Draw
     }
 
-    fn words(&mut self, count: usize, change: impl Fn(&[char], usize) -> String) -> Step {
-        for index in 0..count {
-            let mut start = self.at;
-            while start < self.text.len() && !text::is_alphanumeric(&self.text, start) {
-                start = text::next(&self.text, start);
-            }
-            let end = text::word_end(&self.text, start);
-            let Ok(word) = std::str::from_utf8(self.text.get(start..end).unwrap_or_default()) else { return Step::Bell };
-            let changed = change(&word.chars().collect::<Vec<_>>(), index);
-            self.change(start..end, changed.as_bytes());
+    /// Changes the case of words: `change` gets each character and whether it is the first of a word.
+    fn words(&mut self, count: usize, negative: bool, change: impl Fn(char, bool) -> String) -> Step {
+        let (start, end) = if negative { (self.words_back(count), self.at) } else { (self.at, self.words_on(count)) };
+        let Ok(part) = std::str::from_utf8(self.text.get(start..end).unwrap_or_default()) else { return Step::Bell };
+        let mut within = false;
+        let mut changed = String::with_capacity(part.len());
+        for c in part.chars() {
+            let first = c.is_alphanumeric() && !within;
+            within = c.is_alphanumeric();
+            changed.push_str(&change(c, first));
+        }
+        if start < end {
+            self.change_as(start..end, changed.as_bytes(), end, 0);
         }
         Step::Draw
     }
@@ -301,26 +327,26 @@ impl Editor {
         }
         let after = text::next(&self.text, at);
         let swapped = [self.text.get(at..after).unwrap_or_default(), self.text.get(before..at).unwrap_or_default()].concat();
-        self.change(before..after, &swapped);
+        self.change_as(before..after, &swapped, at, at - before);
         Step::Draw
     }
 
-    fn swap_words(&mut self) -> Step {
-        let end = text::word_end(&self.text, self.at);
+    fn swap_words(&mut self, count: usize) -> Step {
+        let end = self.words_on(count);
         let start = text::word_start(&self.text, end);
-        let first = text::word_start(&self.text, start);
+        let first = (0..count).fold(start, |at, _| text::word_start(&self.text, at));
         let first_end = text::word_end(&self.text, first);
         if first == start || first_end > start {
             return Step::Bell;
         }
         let part = |range: std::ops::Range<usize>| self.text.get(range).unwrap_or_default();
         let swapped = [part(start..end), part(first_end..start), part(first..first_end)].concat();
-        self.change(first..end, &swapped);
+        self.change_as(first..end, &swapped, end, end - start);
         Step::Draw
     }
 
     fn begin_search(&mut self, towards: Towards) -> Step {
-        self.search = Some(Search::incremental(towards, self.history.place(), self.text.clone(), self.at));
+        self.search = Some(Search::incremental(towards, self.history.place(), self.text.clone(), (self.at, self.mark)));
         Step::Draw
     }
 
@@ -328,39 +354,4 @@ impl Editor {
         self.search = Some(Search::plain(sign, towards, self.history.place(), self.text.clone(), self.at));
         Step::Draw
     }
-}
-
-/// The words of a line, as a shell cuts it at blanks outside of quotes, with their quotes.
-fn words(line: &[u8]) -> Vec<Vec<u8>> {
-    let mut words = vec![Vec::new()];
-    let mut quote = None;
-    let mut escaped = false;
-    for byte in line {
-        match (*byte, quote) {
-            (b' ' | b'\t' | b'\n', None) if !escaped => {
-                if words.last().is_some_and(|word: &Vec<u8>| !word.is_empty()) {
-                    words.push(Vec::new());
-                }
-                continue;
-            }
-            (b'\\', None | Some(b'"')) if !escaped => {
-                escaped = true;
-                if let Some(word) = words.last_mut() {
-                    word.push(b'\\');
-                }
-                continue;
-            }
-            (b'\'' | b'"', None) if !escaped => quote = Some(*byte),
-            (byte, Some(open)) if byte == open && !escaped => quote = None,
-            _ => {}
-        }
-        escaped = false;
-        if let Some(word) = words.last_mut() {
-            word.push(*byte);
-        }
-    }
-    if words.last().is_some_and(Vec::is_empty) {
-        words.pop();
-    }
-    words
 }

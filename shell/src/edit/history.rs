@@ -75,6 +75,12 @@ impl History {
         self.entries.get(index).map(Vec::as_slice)
     }
 
+    /// The entry, or the new line, as it is edited now.
+    #[must_use]
+    pub fn now(&self, index: usize) -> Option<&[u8]> {
+        self.edited.get(&index).map(Vec::as_slice).or_else(|| self.entry(index))
+    }
+
     /// Leaves `current` where the editor is and goes to `index`: the text there, none when there is no such entry.
     pub fn visit(&mut self, index: usize, current: &[u8]) -> Option<Vec<u8>> {
         if index > self.entries.len() {

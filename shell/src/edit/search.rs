@@ -11,12 +11,19 @@ pub(super) struct Search {
     towards: Towards,
     term: Vec<u8>,
     failed: bool,
-    /// The entry that is shown.
+    /// The entry that is looked at, and the one that was found last.
     index: usize,
+    found: usize,
+    /// What is looked through, and where in it.
+    line: Vec<u8>,
+    place: usize,
+    /// The same text once more is not found again.
+    before: Option<Vec<u8>>,
     /// Where the search began, to come back to.
     begun: usize,
     text: Vec<u8>,
     at: usize,
+    mark: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +35,12 @@ enum Kind {
 }
 
 impl Search {
-    pub(super) fn incremental(towards: Towards, place: usize, text: Vec<u8>, at: usize) -> Self {
-        Self { kind: Kind::Incremental, towards, term: Vec::new(), failed: false, index: place, begun: place, text, at }
+    pub(super) fn incremental(towards: Towards, place: usize, text: Vec<u8>, (at, mark): (usize, usize)) -> Self {
+        Self { kind: Kind::Incremental, towards, term: Vec::new(), failed: false, index: place, found: place, line: text.clone(), place: at, before: None, begun: place, text, at, mark }
     }
 
     pub(super) fn plain(sign: u8, towards: Towards, place: usize, text: Vec<u8>, at: usize) -> Self {
-        Self { kind: Kind::Plain(sign), ..Self::incremental(towards, place, text, at) }
+        Self { kind: Kind::Plain(sign), ..Self::incremental(towards, place, text, (at, 0)) }
     }
 
     /// What stands in the line's place while the term of a plain search is typed.
@@ -65,37 +72,33 @@ impl Editor {
         match key {
             Key::Text(bytes) | Key::Paste(bytes) => {
                 search.term.extend(bytes);
-                self.look(search, 0)
+                self.look(search)
             }
             Key::Control(18) | Key::Control(19) => {
-                search.towards = if key == Key::Control(18) { Towards::Older } else { Towards::Newer };
-                if search.term.is_empty() {
-                    search.term = std::mem::take(&mut self.vi.term);
+                let towards = if key == Key::Control(18) { Towards::Older } else { Towards::Newer };
+                match (search.towards == towards, towards) {
+                    // turned around it finds the same again
+                    (false, _) => search.towards = towards,
+                    (true, _) if search.term.is_empty() => search.term.clone_from(&self.vi.term),
+                    (true, Towards::Older) => match search.place.checked_sub(1) {
+                        Some(place) => search.place = place,
+                        None => search.line.clear(),
+                    },
+                    (true, Towards::Newer) => search.place += 1,
                 }
-                self.look(search, 1)
+                self.look(search)
+            }
+            Key::Control(8 | 127) if search.term.is_empty() => {
+                self.search = Some(search);
+                Step::Bell
             }
             Key::Control(8 | 127) => {
-                search.term.pop();
-                while search.term.last().is_some_and(|byte| byte & 0xc0 == 0x80) {
-                    search.term.pop();
-                }
-                search.failed = false;
-                if search.term.is_empty() {
-                    search.index = search.begun;
-                    (self.text, self.at) = (search.text.clone(), search.at);
-                    self.search = Some(search);
-                    return Step::Draw;
-                }
-                // a shorter term is still there where the longer one was
-                if self.text.get(self.at..).is_some_and(|rest| rest.starts_with(&search.term)) {
-                    self.search = Some(search);
-                    return Step::Draw;
-                }
-                self.look(search, 0)
+                while search.term.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
+                self.look(search)
             }
             Key::Control(7) => {
                 self.vi.term = search.term;
-                (self.text, self.at) = (search.text, search.at);
+                (self.text, self.at, self.mark) = (search.text, search.at, search.mark);
                 Step::Draw
             }
             Key::Control(3) => Step::Abandon,
@@ -110,54 +113,75 @@ impl Editor {
 
     /// Makes what was found the line.
     fn found(&mut self, search: Search) {
-        let (text, at) = (std::mem::take(&mut self.text), self.at);
+        let text = std::mem::take(&mut self.text);
         self.vi.term = search.term;
-        if let Some(was) = self.history.visit(search.index, &search.text) {
-            self.replace(if text.is_empty() { was } else { text });
+        if search.found == search.begun {
+            self.text = search.text;
+        } else if let Some(was) = self.history.visit(search.found, &search.text) {
+            self.replace(search.begun, if text.is_empty() { was } else { text });
         }
-        self.at = at.min(self.text.len());
+        self.at = search.place.min(self.text.len());
     }
 
-    /// Looks on for the term; `skip` is 1 to leave the entry that is shown.
-    fn look(&mut self, mut search: Search, skip: usize) -> Step {
-        let begin = search.begun;
-        let from = match search.towards {
-            Towards::Older => search.index.checked_sub(skip),
-            Towards::Newer => Some(search.index + skip),
+    /// The line that a search comes to.
+    fn line_at(&self, search: &Search, index: usize) -> Vec<u8> {
+        if index == search.begun { search.text.clone() } else { self.history.now(index).unwrap_or_default().to_vec() }
+    }
+
+    /// Looks for the term from where it is on.
+    fn look(&mut self, mut search: Search) -> Step {
+        let step = if self.looked(&mut search) {
+            let text = self.line_at(&search, search.index);
+            search.before = Some(text.clone());
+            search.found = search.index;
+            (self.at, self.mark) = (search.place.min(text.len()), (search.place + search.term.len()).min(text.len()));
+            self.text = text;
+            Step::Draw
+        } else {
+            search.index = search.found;
+            Step::Bell
         };
-        let term = search.term.clone();
-        let place = |entry: &[u8]| entry.windows(term.len().max(1)).rposition(|window| window == term);
-        // the same entry may have it once more, further on
-        let shown = self.text.clone();
-        let again = (skip == 1 && search.towards == Towards::Older && search.index != begin && !term.is_empty())
-            .then(|| shown.get(..(self.at + term.len()).saturating_sub(1).min(shown.len())).and_then(place))
-            .flatten();
-        if let Some(at) = again {
-            self.at = at;
-            self.search = Some(search);
-            return Step::Draw;
-        }
-        let own = place(&search.text).filter(|_| skip == 0 && search.index == begin && !term.is_empty());
-        // the line as it was begun may differ from the entry in its place
-        let found = match (own, from) {
-            (Some(at), _) => Some((begin, at, search.text.clone())),
-            (None, Some(from)) if !term.is_empty() => self.history.find(from, search.towards, place).map(|(index, at)| (index, at, self.history.entry(index).unwrap_or_default().to_vec())),
-            (None, Some(_) | None) => None,
-        };
-        let step = match found {
-            Some((index, at, text)) => {
-                search.failed = false;
-                search.index = index;
-                (self.text, self.at) = (text, at);
-                Step::Draw
-            }
-            None => {
-                search.failed = !term.is_empty();
-                Step::Bell
-            }
-        };
+        search.failed = step == Step::Bell;
         self.search = Some(search);
         step
+    }
+
+    fn looked(&self, search: &mut Search) -> bool {
+        let length = search.term.len();
+        if length == 0 {
+            return false;
+        }
+        loop {
+            let is_it = |at: &usize| search.line.get(*at..).is_some_and(|rest| rest.starts_with(&search.term));
+            let place = match search.towards {
+                Towards::Older if search.line.is_empty() => None,
+                Towards::Older => (0..=search.place).rev().find(is_it),
+                Towards::Newer => (search.place..search.line.len()).find(is_it),
+            };
+            if let Some(place) = place {
+                search.place = place;
+                return true;
+            }
+            search.place = match search.towards {
+                Towards::Older => 0,
+                Towards::Newer => search.place.max((search.line.len() + 1).saturating_sub(length)),
+            };
+            loop {
+                search.index = match search.towards {
+                    Towards::Older => match search.index.checked_sub(1) {
+                        Some(index) => index,
+                        None => return false,
+                    },
+                    Towards::Newer if search.index >= self.history.len() => return false,
+                    Towards::Newer => search.index + 1,
+                };
+                search.line = self.line_at(search, search.index);
+                if search.before.as_ref() != Some(&search.line) && search.line.len() >= length {
+                    break;
+                }
+            }
+            search.place = if search.towards == Towards::Older { search.line.len() - length } else { 0 };
+        }
     }
 
     fn plain(&mut self, mut search: Search, key: Key) -> Step {

@@ -4,6 +4,7 @@
 
 use super::history::Towards;
 use super::keys::{Key, Named};
+use super::undo::Undo;
 use super::{COUNT_MAX, Completing, Editor, Pending, Step, text};
 
 /// What vi's keys remember from one to the next.
@@ -18,6 +19,8 @@ pub(super) struct State {
     changes: bool,
     change: Vec<Key>,
     repeating: bool,
+    /// How much could be undone when a command began to insert.
+    began: Option<usize>,
     /// What was searched for last, and where.
     pub(super) term: Vec<u8>,
     pub(super) towards: Option<Towards>,
@@ -58,7 +61,13 @@ struct Motion {
 impl State {
     /// Inserts from now on.
     pub(super) fn insert(&mut self) {
-        (self.commanding, self.overwriting, self.count) = (false, false, None);
+        (self.commanding, self.overwriting, self.count, self.began) = (false, false, None, None);
+    }
+
+    /// The same at the beginning of a line: what is inserted there is what `.` inserts again.
+    pub(super) fn begin(&mut self) {
+        self.insert();
+        (self.given, self.changes, self.change) = (vec![Key::Text(b"i".to_vec())], true, Vec::new());
     }
 
     /// Whether text is inserted.
@@ -91,10 +100,19 @@ impl Editor {
             Key::Escape => {
                 self.vi.commanding = true;
                 self.vi.overwriting = false;
+                // what a command began to insert is undone at once; what the line began with is not, as in readline
+                match self.vi.began.take() {
+                    Some(began) => self.undo.join(began),
+                    None => {
+                        self.undo = Undo::default();
+                        self.vi.changes = self.vi.given.len() > 2;
+                    }
+                }
                 self.at = self.back(1);
                 self.command_given();
                 Step::Draw
             }
+            Key::Control(23) => self.rub_out_word(),
             Key::Text(bytes) if self.vi.overwriting && self.at < self.text.len() => {
                 let end = self.forward(1);
                 self.change(self.at..end, &bytes);
@@ -117,6 +135,7 @@ impl Editor {
 
     fn insert_mode(&mut self) -> Step {
         self.vi.insert();
+        self.vi.began = Some(self.undo.len());
         self.vi.changes = true;
         Step::Draw
     }
@@ -128,13 +147,14 @@ impl Editor {
                 _ => return Step::Bell,
             },
             Key::Control(9) => return Step::Bell,
+            Key::Control(23) => return self.rub_out_word(),
             Key::Control(127 | 8) => return self.go(self.back(1)),
             Key::Control(_) => return self.emacs(key),
             Key::Named(Named::End) => {
                 self.at = text::previous(&self.text, self.text.len());
                 return Step::Draw;
             }
-            Key::Named(name) => return self.named(*name, 1),
+            Key::Named(name) => return self.named(*name, 1, false),
             Key::Escape | Key::Meta(_) | Key::Paste(_) | Key::Unknown => return Step::Bell,
         };
         if byte.is_ascii_digit() && (byte != b'0' || self.vi.count.is_some()) {
@@ -184,7 +204,7 @@ impl Editor {
             }
             b'~' => self.turn_case(count),
             b'p' | b'P' => self.put(byte == b'p', count),
-            b'u' => self.undo(),
+            b'u' => self.undo(count),
             b'U' => match self.undo.first() {
                 Some((text, at)) => {
                     (self.text, self.at) = (text, at);
@@ -325,8 +345,12 @@ impl Editor {
 
     fn again(&mut self) -> Step {
         let keys = self.vi.change.clone();
-        if keys.is_empty() || self.vi.repeating {
+        if self.vi.repeating {
             return Step::Bell;
+        }
+        if keys.is_empty() {
+            // as if nothing had been inserted by `i`
+            return self.insert_mode();
         }
         self.vi.repeating = true;
         for key in keys {
@@ -334,6 +358,24 @@ impl Editor {
         }
         self.vi.repeating = false;
         Step::Draw
+    }
+
+    /// Kills a word, or a run of signs, and the blanks behind it.
+    fn rub_out_word(&mut self) -> Step {
+        let byte = |at: usize| self.text.get(at).copied().unwrap_or(b' ');
+        let ends = |byte: u8| byte.is_ascii_punctuation() || matches!(byte, b' ' | b'\t' | b'\n');
+        let mut start = self.at;
+        while start > 0 && text::is_blank(&self.text, start - 1) {
+            start -= 1;
+        }
+        if start > 0 && start < self.at && !ends(byte(start)) && ends(byte(start - 1)) {
+            start -= 1;
+        }
+        let signs = start > 0 && ends(byte(start - 1));
+        while start > 0 && ends(byte(start - 1)) == signs {
+            start -= 1;
+        }
+        if start == self.at { Step::Bell } else { self.kill(start..self.at) }
     }
 
     fn first_sign(&self) -> usize {
