@@ -7,6 +7,7 @@
 //! [`keys`] makes keys of bytes, [`Editor::key`] does what a key means and says what follows from it, [`screen`] shows it.
 
 mod emacs;
+pub mod expansion;
 pub mod history;
 pub mod keys;
 mod search;
@@ -48,6 +49,8 @@ pub enum Step {
     Abandon,
     /// The terminal is to be cleared.
     Clear,
+    /// The line is to be edited by a program (Ctrl-X Ctrl-E).
+    Outside,
     /// The word before the cursor is to be completed; the names are to be listed if that does not lead on.
     Complete(Completing),
 }
@@ -235,6 +238,18 @@ impl Editor {
         std::mem::take(&mut self.text)
     }
 
+    /// Puts another text in the line's place, as one change; the cursor is at its end.
+    pub fn set_text(&mut self, text: &[u8]) {
+        self.reset();
+        self.vi.insert();
+        self.change(0..self.text.len(), text);
+    }
+
+    /// Forgets the history.
+    pub fn forget(&mut self) {
+        self.history.clear();
+    }
+
     /// Gives up whatever a key began.
     pub fn reset(&mut self) {
         self.last = Last::Other;
@@ -343,6 +358,7 @@ impl Editor {
         match self.undo.back() {
             Some((text, at)) => {
                 (self.text, self.at) = (text, at);
+                self.mark = self.mark.min(self.text.len());
                 Step::Draw
             }
             None => Step::Bell,

@@ -6,6 +6,7 @@
 //! | front end | engine |
 //! | --- | --- |
 //! | | `d N STATUS CWD`: line N is done (0: ready) |
+//! | `h TEXT`, any number of times: the history has one more | |
 //! | `l N+1 TEXT` | |
 //! | | `a N+1`: it has the line, whole |
 //! | gives the terminal away, `g N+1` and a trigger | |
@@ -21,12 +22,13 @@
 //! without, the trigger is the step. The descriptors are closed for what a line runs; its standard input is the terminal or
 //! the client's input, and never the trigger.
 //!
-//! With a terminal it is told what was entered before (the history of the grant) and each line, for `history` and `fc`; what
-//! was denied is not in its list.
+//! With a terminal it is told what was entered before (the history of the grant) and what the history gets, so that `history`
+//! numbers the lines as the editor does. The jobs that a line has put in the background are told when it is done, where bash
+//! tells each at once; an empty line is run too, so that bash tells which jobs have ended.
 //!
 //! Limits. The operator shares the engine: who replaces its variables, or writes to the saved copies of the descriptors
 //! that a subshell inherits, can have lines reported as done that are not. He gains nothing but a record that fits less:
-//! each exec is judged by itself. A typed `exit` does not warn about stopped jobs, and `&` does not show the job's number. `$_` does not survive from line to line, and the first sign of `set -x` is doubled.
+//! each exec is judged by itself. A typed `exit` does not warn about stopped jobs. `$_` does not survive from line to line, and the first sign of `set -x` is doubled.
 
 mod environment;
 mod start;
@@ -44,6 +46,8 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Pid, WaitOptions, waitpid};
 use std::time::{Duration, Instant};
 
+/// Lines that the history holds.
+pub(crate) const HISTORY: usize = 2000;
 /// Longest time that the engine may take to start; its exec waits for the guard.
 const START: Duration = Duration::from_secs(20);
 /// What Ctrl-D runs: as in bash, stopped jobs are warned about once. bash's own warning is only for what it reads itself.
@@ -154,6 +158,22 @@ impl Engine {
     /// As [`run`](Self::run).
     pub fn set_status(&mut self, status: u8, terminal: Option<&Terminal>, keeper: &mut Keeper) -> Result<Finished, EngineError> {
         self.run(format!("__portcullis_set {status}").as_bytes(), terminal, keeper)
+    }
+
+    /// Tells an engine with a terminal what the history has got.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn remember(&mut self, entry: &[u8]) -> Result<(), EngineError> {
+        self.write(&[b"h ", entry, b"\0"].concat())
+    }
+
+    /// Has it say what has become of its jobs, as bash does before each prompt; `$?` stays.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn look(&mut self, terminal: &Terminal, keeper: &mut Keeper) -> Result<Finished, EngineError> {
+        self.run(b"", Some(terminal), keeper)
     }
 
     /// Runs one accepted line; `terminal` belongs to it meanwhile.

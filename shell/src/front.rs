@@ -12,6 +12,7 @@ mod foresight;
 mod interactive;
 mod keys;
 pub(crate) mod messages;
+mod outside;
 mod own;
 mod past;
 mod piped;

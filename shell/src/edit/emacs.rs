@@ -32,6 +32,13 @@ impl Editor {
                 self.insert(&bytes.repeat(count));
                 Step::Draw
             }
+            // with a count, what is deleted is kept to be put back
+            Key::Control(byte @ (4 | 8 | 127)) if given.is_some_and(|given| given.digits.is_some()) && !self.text.is_empty() => {
+                let on = negative != (byte == 4);
+                let range = if on { self.at..self.forward(count) } else { self.back(count)..self.at };
+                self.last = last;
+                if range.is_empty() { Step::Bell } else { self.kill(range) }
+            }
             Key::Control(byte) => self.control(byte, count, negative, last),
             Key::Meta(byte) => self.meta(byte, given.map(|_| count), negative, last),
             Key::Named(name) => self.named(name, count, negative),
@@ -151,7 +158,8 @@ impl Editor {
             }
             18 => self.begin_search(Towards::Older),
             19 => self.begin_search(Towards::Newer),
-            20 => self.swap_characters(),
+            20 if negative => Step::Bell,
+            20 => self.swap_characters(count),
             21 => {
                 self.last = last;
                 self.kill(0..self.at)
@@ -252,6 +260,7 @@ impl Editor {
                 self.at = self.at.min(self.text.len());
                 Step::Draw
             }
+            Key::Control(5) => Step::Outside,
             Key::Control(21) if negative => Step::Draw,
             Key::Control(21) => self.undo(count),
             Key::Control(127) => self.kill(if negative { self.at..self.text.len() } else { 0..self.at }),
@@ -319,13 +328,14 @@ impl Editor {
         Step::Draw
     }
 
-    fn swap_characters(&mut self) -> Step {
+    /// Takes the character before the cursor over the one at it, or over as many as the count says.
+    fn swap_characters(&mut self, count: usize) -> Step {
         let at = if self.at >= self.text.len() { text::previous(&self.text, self.text.len()) } else { self.at };
         let before = text::previous(&self.text, at);
         if at == 0 || before == at {
             return Step::Bell;
         }
-        let after = text::next(&self.text, at);
+        let after = (0..count).fold(at, |at, _| text::next(&self.text, at));
         let swapped = [self.text.get(at..after).unwrap_or_default(), self.text.get(before..at).unwrap_or_default()].concat();
         self.change_as(before..after, &swapped, at, at - before);
         Step::Draw

@@ -21,13 +21,15 @@ pub struct History {
     edited: BTreeMap<usize, Vec<u8>>,
     at: usize,
     most: usize,
+    /// How many there were before the first.
+    gone: usize,
 }
 
 impl History {
     /// No more than the newest `most` entries are kept.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { entries: Vec::new(), edited: BTreeMap::new(), at: 0, most }
+        Self { entries: Vec::new(), edited: BTreeMap::new(), at: 0, most, gone: 0 }
     }
 
     /// Adds an entry, unless it is empty, begins with a blank, or is the one before again; says whether it did. What is
@@ -39,10 +41,27 @@ impl History {
             self.entries.push(text.to_vec());
             if self.entries.len() > self.most {
                 self.entries.remove(0);
+                self.gone += 1;
             }
         }
         self.rest();
         kept
+    }
+
+    /// Says that there were older ones, which have numbers too.
+    pub fn skip(&mut self, older: usize) {
+        self.gone += older;
+    }
+
+    /// The number of the first entry, as `!n` and `history` count.
+    #[must_use]
+    pub fn first_number(&self) -> usize {
+        self.gone + 1
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.most);
     }
 
     /// Goes to the new line.

@@ -17,6 +17,8 @@ pub(super) struct Search {
     /// What is looked through, and where in it.
     line: Vec<u8>,
     place: usize,
+    /// There is nothing more in it on this way.
+    beyond: bool,
     /// The same text once more is not found again.
     before: Option<Vec<u8>>,
     /// Where the search began, to come back to.
@@ -36,7 +38,7 @@ enum Kind {
 
 impl Search {
     pub(super) fn incremental(towards: Towards, place: usize, text: Vec<u8>, (at, mark): (usize, usize)) -> Self {
-        Self { kind: Kind::Incremental, towards, term: Vec::new(), failed: false, index: place, found: place, line: text.clone(), place: at, before: None, begun: place, text, at, mark }
+        Self { kind: Kind::Incremental, towards, term: Vec::new(), failed: false, index: place, found: place, line: text.clone(), place: at, beyond: false, before: None, begun: place, text, at, mark }
     }
 
     pub(super) fn plain(sign: u8, towards: Towards, place: usize, text: Vec<u8>, at: usize) -> Self {
@@ -82,7 +84,7 @@ impl Editor {
                     (true, _) if search.term.is_empty() => search.term.clone_from(&self.vi.term),
                     (true, Towards::Older) => match search.place.checked_sub(1) {
                         Some(place) => search.place = place,
-                        None => search.line.clear(),
+                        None => search.beyond = true,
                     },
                     (true, Towards::Newer) => search.place += 1,
                 }
@@ -152,9 +154,10 @@ impl Editor {
             return false;
         }
         loop {
+            let beyond = std::mem::take(&mut search.beyond);
             let is_it = |at: &usize| search.line.get(*at..).is_some_and(|rest| rest.starts_with(&search.term));
             let place = match search.towards {
-                Towards::Older if search.line.is_empty() => None,
+                Towards::Older if beyond => None,
                 Towards::Older => (0..=search.place).rev().find(is_it),
                 Towards::Newer => (search.place..search.line.len()).find(is_it),
             };

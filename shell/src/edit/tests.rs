@@ -213,7 +213,7 @@ proptest::proptest! {
                     Step::Complete(how) => {
                         let _ = one.complete(&Completion::default(), how);
                     }
-                    Step::Draw | Step::Bell | Step::Clear => {}
+                    Step::Draw | Step::Bell | Step::Clear | Step::Outside => {}
                 }
                 prop_assert!(one.at() <= one.text().len());
             }

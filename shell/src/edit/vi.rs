@@ -1,6 +1,6 @@
 //! The keys of vi, as readline has them: a line begins in insert mode, Escape leads to commands.
 //!
-//! Limits: no registers, no visual mode, and `v` starts no editor.
+//! Limits: no registers, no visual mode.
 
 use super::history::Towards;
 use super::keys::{Key, Named};
@@ -204,6 +204,7 @@ impl Editor {
             }
             b'~' => self.turn_case(count),
             b'p' | b'P' => self.put(byte == b'p', count),
+            b'v' => Step::Outside,
             b'u' => self.undo(count),
             b'U' => match self.undo.first() {
                 Some((text, at)) => {

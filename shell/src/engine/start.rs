@@ -1,6 +1,6 @@
 //! The engine's start: the one place of this crate that spawns, and the one exec that the session's charter permits.
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, HISTORY};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -18,6 +18,8 @@ const LOW: i32 = 100;
 const STEP_AGAIN: &str = "builtin eval \"$__portcullis_step\"\n";
 
 const STEP: &str = include_str!("step.bash");
+/// How a session at a terminal tells which jobs a line has put in the background.
+const NEWS: &str = include_str!("news.bash");
 
 /// How the engine runs.
 #[derive(Debug)]
@@ -85,7 +87,8 @@ impl Engine {
             // it would show a prompt of its own before the boot text sets it
             environment.extend([("PS1".into(), "".into()), ("PS2".into(), "".into())]);
             let past = "[[ -f ~/.portcullis_history && ! -L ~/.portcullis_history ]] && { HISTTIMEFORMAT=; history -r ~/.portcullis_history; unset HISTTIMEFORMAT; } 2>/dev/null";
-            (boot(&format!("{past}\nPS0= PS1= PS2= PROMPT_COMMAND={step}\ndeclare +x PS1 PS2\nreadonly PS0 PS1 PS2 PROMPT_COMMAND")), "\n")
+            let news = NEWS.replace("@TERMINAL@", &number.to_string());
+            (boot(&format!("builtin history -c\nHISTSIZE={HISTORY}\n{past}\n__portcullis_jobs= __portcullis_async=\n{news}readonly -f __portcullis_news __portcullis_told\nPS0= PS1= PS2= PROMPT_COMMAND={step}\ndeclare +x PS1 PS2\nreadonly PS0 PS1 PS2 PROMPT_COMMAND")), "\n")
         } else {
             (boot(&format!("__portcullis_step={step}")) + STEP_AGAIN, STEP_AGAIN)
         };

@@ -7,24 +7,26 @@
 
 use super::completion::{self, Known, directory};
 use super::foresight::Foresight;
+use super::keys::Asked;
 use super::messages;
 use super::past::Kept;
 use super::prompt::{MORE, SOON_MS, Shown};
 use super::{Front, FrontError, interactive::Input};
+use crate::edit::expansion::{Expanded, Memory, expand, open_quote};
 use crate::edit::history::History;
 use crate::edit::keys::{Decoder, Key};
 use crate::edit::screen::{Screen, Size, Style, View};
-use crate::edit::{Completing, Editor, Keys, Step};
+use crate::edit::{Completing, Editor, Step};
+use crate::engine::HISTORY;
 use crate::parse::{Collector, Deadlined, all_builtins, joined, units};
 use crate::signals::Resizes;
 use crate::terminal::Terminal;
 use crate::wait;
+use portcullis_model::subject::LINE_MAX;
 use rustix::fd::AsFd as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Lines that the history holds.
-const HISTORY: usize = 2000;
 /// How long a sequence of the terminal may take: readline's own time.
 const SEQUENCE: Duration = Duration::from_millis(500);
 /// Names that are listed without a question.
@@ -41,6 +43,16 @@ pub(super) struct Lines {
     kept: Option<Kept>,
     foresight: Foresight,
     home: Option<PathBuf>,
+    /// Whether `!!` and its kin are expanded, and what they leave behind.
+    expands: bool,
+    memory: Memory,
+    /// Where the line stands that is edited: nothing is expanded in a here-document, and quotes go on.
+    verbatim: bool,
+    quote: Option<u8>,
+    /// What the next line begins with.
+    next: Option<Vec<u8>>,
+    /// What the history has got since it was asked for.
+    fresh: Vec<Vec<u8>>,
     /// Names that wait for the answer whether to list them.
     names: Option<Vec<Vec<u8>>>,
 }
@@ -49,6 +61,10 @@ pub(super) struct Lines {
 enum Entered {
     Line(Vec<u8>),
     Abandoned,
+    /// It is no line, and this is said instead.
+    Said(Vec<u8>),
+    /// It is to be edited by a program.
+    Outside(Vec<u8>),
     End,
     Mute,
 }
@@ -83,6 +99,7 @@ impl Lines {
         let kept = home.as_ref().map(|home| Kept::load(home, HISTORY, |line| {
             history.add(line);
         }));
+        history.skip(kept.as_ref().map_or(0, Kept::skipped));
         Ok(Self {
             editor: Editor::new(history),
             decoder: Decoder::default(),
@@ -91,13 +108,33 @@ impl Lines {
             kept,
             foresight: Foresight::new()?,
             home,
+            expands: true,
+            memory: Memory::default(),
+            verbatim: false,
+            quote: None,
+            next: None,
+            fresh: Vec::new(),
             names: None,
         })
     }
 
-    /// Changes the keys.
-    pub(super) fn set_keys(&mut self, keys: Keys) {
-        self.editor.set_keys(keys);
+    /// Does what a line asks of the editor.
+    pub(super) fn asked(&mut self, asked: Asked) {
+        match asked {
+            Asked::Keys(keys) => self.editor.set_keys(keys),
+            Asked::Expansion(wanted) => self.expands = wanted,
+            Asked::Forget => self.editor.forget(),
+        }
+    }
+
+    /// Has the next line begin with this.
+    pub(super) fn begin_with(&mut self, text: Vec<u8>) {
+        self.next = Some(text);
+    }
+
+    /// What the history has got since the last call.
+    pub(super) fn fresh(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.fresh)
     }
 
     /// Reads what the operator enters next: one unit or, from a paste, several.
@@ -117,6 +154,7 @@ impl Lines {
         let mut text = Vec::new();
         loop {
             let prompt = if text.is_empty() { Prompt::First(shown) } else { Prompt::More };
+            (self.verbatim, self.quote) = (collector.is_in_here_document(), open_quote(&text));
             match self.line(&prompt, front, cwd, terminal)? {
                 Entered::Line(mut line) => {
                     line.push(b'\n');
@@ -130,6 +168,11 @@ impl Lines {
                     }
                 }
                 Entered::Abandoned => return Ok(Input::Interrupted),
+                Entered::Said(said) => {
+                    terminal.write(&[said.as_slice(), b"\n"].concat())?;
+                    return Ok(Input::Again);
+                }
+                Entered::Outside(line) => return Ok(Input::Outside([text, line].concat())),
                 Entered::End if text.is_empty() => return Ok(Input::End),
                 // as in bash, what is not whole is judged as it is, and that says what is missing
                 Entered::End => return Ok(Input::Text(text)),
@@ -141,17 +184,44 @@ impl Lines {
     fn remember(&mut self, text: &[u8], parser: &Deadlined) {
         for unit in units(text, parser) {
             let line = joined(&unit, parser);
-            if self.editor.remember(&line)
-                && let Some(kept) = &mut self.kept
-            {
-                kept.add(line.trim_ascii_end());
+            self.keep(line.trim_ascii_end());
+        }
+    }
+
+    fn keep(&mut self, line: &[u8]) {
+        if self.editor.remember(line) {
+            if let Some(kept) = &mut self.kept {
+                kept.add(line);
             }
+            self.fresh.push(line.to_vec());
+        }
+    }
+
+    /// Takes a line that is entered, unless it expands to another: that one has to be entered first.
+    fn entered(&mut self) -> Option<Entered> {
+        if !self.expands || self.verbatim || self.editor.text().len() > LINE_MAX {
+            return Some(Entered::Line(self.editor.text().to_vec()));
+        }
+        match expand(self.editor.text(), self.quote, self.editor.history(), &mut self.memory) {
+            Ok(Expanded::Line(text)) if text != self.editor.text() => {
+                self.editor.set_text(&text);
+                None
+            }
+            Ok(Expanded::Same | Expanded::Line(_)) => Some(Entered::Line(self.editor.text().to_vec())),
+            Ok(Expanded::Shown(text)) => {
+                self.keep(text.trim_ascii());
+                Some(Entered::Said(portcullis_model::bytes::printable(&text).into_bytes()))
+            }
+            Err(error) => Some(Entered::Said(format!("portcullis: {error}").into_bytes())),
         }
     }
 
     /// Edits one line.
     fn line(&mut self, prompt: &Prompt<'_>, front: &mut Front, cwd: &[u8], terminal: &Terminal) -> Result<Entered, FrontError> {
         self.editor.begin();
+        if let Some(text) = self.next.take() {
+            self.editor.set_text(&text);
+        }
         self.screen = Screen::new(terminal.size());
         let _ = front.interrupts.take();
         terminal.write(b"\x1b[?2004h")?;
@@ -241,7 +311,8 @@ impl Lines {
         match self.editor.key(key) {
             Step::Draw => {}
             Step::Bell => terminal.write(b"\x07")?,
-            Step::Accept => return Ok(Some(Entered::Line(self.editor.text().to_vec()))),
+            Step::Accept => return Ok(self.entered()),
+            Step::Outside => return Ok(Some(Entered::Outside(self.editor.text().to_vec()))),
             Step::End => return Ok(Some(Entered::End)),
             Step::Abandon => return Ok(Some(Entered::Abandoned)),
             Step::Clear => {

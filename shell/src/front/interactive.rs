@@ -3,8 +3,8 @@
 use super::editor::Lines;
 use super::plain::Plain;
 use super::prompt::Shown;
+use super::outside::Outside;
 use super::{Front, FrontError, INTERRUPTED, Outcome, banner, completion, keys};
-use crate::edit::Keys;
 use crate::engine::{Engine, EngineError, Mode, value};
 use crate::parse::{Functions, units};
 use crate::signals;
@@ -19,6 +19,10 @@ use std::os::unix::ffi::OsStrExt as _;
 pub(super) enum Input {
     /// Lines.
     Text(Vec<u8>),
+    /// Nothing to run, whatever was said.
+    Again,
+    /// A line that is to be edited by a program.
+    Outside(Vec<u8>),
     /// Ctrl-C.
     Interrupted,
     /// Ctrl-D.
@@ -35,11 +39,23 @@ enum Source {
     Plain(Plain),
 }
 
+impl Source {
+    /// What the history has got, now that `text` was entered.
+    fn fresh(&mut self, text: &[u8]) -> Vec<Vec<u8>> {
+        match self {
+            Self::Editor(lines) => lines.fresh(),
+            Self::Plain(_) if text.trim_ascii().is_empty() || text.starts_with(b" ") => Vec::new(),
+            Self::Plain(_) => vec![text.trim_ascii_end().to_vec()],
+        }
+    }
+}
+
 /// Runs the session.
 pub(super) fn run(mut front: Front, program: &str, environment: Vec<(OsString, OsString)>, terminal: &Terminal) -> Result<ExitStatus, FrontError> {
     banner::show(&front.facts);
     let home = value(&environment, "HOME").map(|home| home.as_bytes().to_vec());
     let dumb = value(&environment, "TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    let outside = Outside::new(&environment);
     let mut engine = Engine::start(program, Mode::Interactive { terminal: fcntl_dupfd_cloexec(terminal, 3)? }, environment)?;
     signals::block_stops()?;
     engine.ready(Some(terminal), &mut front.keeper)?;
@@ -55,9 +71,21 @@ pub(super) fn run(mut front: Front, program: &str, environment: Vec<(OsString, O
         };
         match input {
             Input::Text(text) => {
+                for entry in source.fresh(&text) {
+                    engine.remember(&entry)?;
+                }
                 status = front.units(&text, &mut engine, terminal, status)?;
-                if let (Some(asked), Source::Editor(lines)) = (asked_keys(&front, &text), &mut source) {
-                    lines.set_keys(asked);
+                if text.trim_ascii().is_empty() {
+                    engine.look(terminal, &mut front.keeper)?;
+                }
+                if let (Some(asked), Source::Editor(lines)) = (asked(&front, &text), &mut source) {
+                    lines.asked(asked);
+                }
+            }
+            Input::Again => {}
+            Input::Outside(text) => {
+                if let Source::Editor(lines) = &mut source {
+                    lines.begin_with(front.outside(&outside, text, &mut engine, terminal)?);
                 }
             }
             Input::Interrupted => status = engine.set_status(INTERRUPTED, Some(terminal), &mut front.keeper)?.status,
@@ -108,9 +136,10 @@ fn lines(text: &[u8]) -> usize {
     text.split_inclusive(|byte| *byte == b'\n').count()
 }
 
-fn asked_keys(front: &Front, text: &[u8]) -> Option<Keys> {
+fn asked(front: &Front, text: &[u8]) -> Option<keys::Asked> {
     // most lines do not ask: do not parse them again
-    if !text.trim_ascii_start().starts_with(b"set ") {
+    let text = text.trim_ascii_start();
+    if !text.starts_with(b"set ") && !text.starts_with(b"history ") {
         return None;
     }
     front.parser.parse(text, b"", &Functions::new()).ok().and_then(|parsed| keys::asked_by(&parsed.line))

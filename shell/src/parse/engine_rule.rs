@@ -11,9 +11,9 @@ use portcullis_model::subject::{CommandKind, Word, WordKind};
 /// Options of `shopt` that change what a line means.
 const SHOPT: &[&str] = &["expand_aliases", "extglob", "extquote", "interactive_comments", "restricted_shell"];
 /// Options of `set -o` that do, or that would stop the engine from running what it is handed.
-const SET_NAMES: &[&str] = &["histexpand", "keyword", "noexec", "onecmd", "posix"];
+const SET_NAMES: &[&str] = &["keyword", "noexec", "onecmd", "posix"];
 /// The same as letters.
-const SET_LETTERS: &[u8] = b"Hknrt";
+const SET_LETTERS: &[u8] = b"knrt";
 /// Variables that put bash into another mode as soon as they are set.
 const MODES: &[&[u8]] = &[b"BASH_COMPAT", b"POSIXLY_CORRECT"];
 /// Variables that name the engine's character set.
@@ -52,12 +52,28 @@ pub(super) fn check(words: &[Word], kind: CommandKind, assignments: &[(Vec<u8>, 
             Some(_) => Err(denied("engine", "aliases are off: they would make the shell read lines in another way than they are judged; define a function instead")),
             None => Ok(()),
         },
+        b"fc" => fc(args),
         b"enable" if !args.is_empty() => Err(changes("enable")),
         b"shopt" => shopt(args),
         b"set" => set(args),
         b"declare" | b"export" | b"local" | b"readonly" | b"typeset" => args.iter().try_for_each(declared),
         _ => Ok(()),
     }
+}
+
+/// `fc` lists, and nothing else: it would run lines that nobody judged as lines.
+fn fc(args: &[Word]) -> Result<(), Refused> {
+    let options: Vec<&[u8]> = args.iter().take_while(|arg| arg.text.starts_with(b"-") && arg.text.len() > 1).map(|arg| arg.text.get(1..).unwrap_or_default()).collect();
+    let lists = options.iter().any(|letters| letters.contains(&b'l'));
+    let plain = options.iter().all(|letters| letters.iter().all(|letter| matches!(letter, b'l' | b'n' | b'r' | b'0'..=b'9')));
+    if lists && plain && args.iter().all(|arg| arg.kind == WordKind::Literal) {
+        return Ok(());
+    }
+    Err(Refused::Denied(portcullis_model::verdict::Denial {
+        rule: "engine".to_owned(),
+        reason: "fc would run lines that were not judged; !string and Ctrl-X Ctrl-E bring a line back to the prompt".to_owned(),
+        hint: "fc -l".to_owned(),
+    }))
 }
 
 fn shopt(args: &[Word]) -> Result<(), Refused> {

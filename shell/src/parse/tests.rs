@@ -165,9 +165,9 @@ fn bytes_that_are_not_utf8_keep_their_values() {
 fn lines_may_not_change_how_lines_are_read() {
     for text in [
         "shopt -s extglob", "shopt -s $x", "builtin shopt -s extglob", "command shopt -u interactive_comments", "\\shopt -s extglob", "shopt -so posix", "shopt -s compat31",
-        "set -o posix", "set +o histexpand", "set -H", "set -ek", "set -n", "set -o $x", "set $x", "set -eo posix", "set -e -o posix", "alias ls='rm'", "alias $x", "POSIXLY_CORRECT=1",
+        "set -o posix", "fc", "fc -s", "fc -e vim 3", "fc -ls", "fc 1 2", "fc -l $x", "set -ek", "set -n", "set -o $x", "set $x", "set -eo posix", "set -e -o posix", "alias ls='rm'", "alias $x", "POSIXLY_CORRECT=1",
         "export POSIXLY_CORRECT=1", "LC_ALL=ja_JP.SJIS", "export LC_ALL=$x", "eval 'shopt -s extglob'", "if id; then shopt -s extglob; fi", "echo $(set -o posix)", "enable -n test",
-        "test() { rm x; }", "eval() { :; }", "f() { shopt -s extglob; }", "trap 'set -H' EXIT", "declare LC_CTYPE=de_DE", "POSIXLY_CORRECT=1 eval x",
+        "test() { rm x; }", "eval() { :; }", "f() { shopt -s extglob; }", "trap 'set -k' EXIT", "declare LC_CTYPE=de_DE", "POSIXLY_CORRECT=1 eval x",
     ] {
         assert_eq!(shown(text), ["denied: engine"], "{text}");
     }

@@ -33,6 +33,12 @@ impl Collector {
         self.text.is_empty()
     }
 
+    /// Whether what is missing is the end of a here-document.
+    #[must_use]
+    pub fn is_in_here_document(&self) -> bool {
+        matches!(self.wants, Some(Wants::Line(_)))
+    }
+
     /// What there is, whole or not; none when there is nothing.
     pub fn finish(&mut self) -> Option<Vec<u8>> {
         self.wants = None;

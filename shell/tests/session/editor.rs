@@ -149,3 +149,85 @@ fn an_interrupt_stops_the_rest_of_a_paste() {
     terminal.prompt();
     assert_eq!(terminal.log.lines(), ["sleep 30"]);
 }
+
+#[test]
+fn what_a_line_expands_to_is_shown_and_has_to_be_entered() {
+    let terminal = shell();
+    terminal.run("echo first second");
+    terminal.send("rm !$\r");
+    // the line is there, expanded, and nothing was asked or run
+    terminal.expect("rm second");
+    assert_eq!(terminal.log.lines(), ["echo first second"]);
+    terminal.send("\x15echo !!:1 !-1:$\r");
+    terminal.expect("echo first second");
+    terminal.send("\r");
+    terminal.expect("2004l\rfirst second\r\n");
+    terminal.prompt();
+    terminal.send("^first^third\r\r");
+    terminal.expect("2004l\rthird second\r\n");
+    terminal.prompt();
+    // what it expands to is judged as anything else
+    terminal.run("rm something");
+    terminal.send("!rm\r");
+    terminal.expect("rm something");
+    terminal.send("\r");
+    terminal.expect("denied by");
+    terminal.prompt();
+    assert_eq!(terminal.log.lines(), ["echo first second", "echo first second", "echo third second", "rm something", "rm something"]);
+    assert!(terminal.run("!nothing").contains("portcullis: !nothing: event not found\r\n"));
+    assert!(terminal.run("!echo:p").contains("echo third second\r\n"));
+    assert_eq!(terminal.log.lines().len(), 5);
+    for line in ["echo '!!'", "echo a\\!b", "set +H"] {
+        terminal.run(line);
+    }
+    assert!(terminal.run("echo wow!!").contains("\rwow!!\r\n"));
+    terminal.run("set -H");
+    // neither a here-document nor a quote from the line before has any
+    terminal.send("cat <<E\r!!\rE\r");
+    terminal.expect("2004l\r!!\r\n");
+    terminal.prompt();
+    terminal.send("echo 'a\r!!'\r");
+    terminal.expect("2004l\ra\r\n!!\r\n");
+}
+
+#[test]
+fn the_numbers_of_the_history_are_the_editors() {
+    let terminal = shell();
+    for line in ["echo one", "rm two", "echo one", "echo one", " echo hidden"] {
+        terminal.run(line);
+    }
+    let listed = terminal.run("history");
+    assert!(listed.contains("    1  echo one\r\n    2  rm two\r\n    3  echo one\r\n    4  history\r\n"), "{listed}");
+    terminal.send("!2\r");
+    terminal.expect("rm two");
+    terminal.send("\x15fc -l 1 2\r");
+    terminal.expect("1\t echo one\r\n2\t rm two\r\n");
+    terminal.prompt();
+    for line in ["fc -s", "fc", "fc -e true 1"] {
+        assert!(terminal.run(line).contains("(rule engine): fc would run lines that were not judged"), "{line}");
+    }
+    terminal.run("history -c");
+    terminal.send("\x10");
+    terminal.send("\x15!echo\r");
+    terminal.expect("!echo: event not found");
+}
+
+#[test]
+fn a_line_is_edited_by_a_program_and_comes_back() {
+    let terminal = shell();
+    terminal.send("echo half\x18\x05");
+    terminal.expect("\x1b[?1049h");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    terminal.send("A and whole\x1b");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    terminal.send(":wq\r");
+    terminal.expect("$ ");
+    terminal.expect("echo half and whole");
+    // the editor was a line like any other, and what it left is not run
+    let lines = terminal.log.lines();
+    assert!(lines.len() == 1 && lines[0].starts_with("vim /"), "{lines:?}");
+    terminal.send("\r");
+    terminal.expect("half and whole\r\n");
+    terminal.prompt();
+    assert!(terminal.run("ls -a ~").contains(".portcullis_history") && !terminal.run("ls -a ~").contains("portcullis_line"));
+}

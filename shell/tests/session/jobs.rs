@@ -165,3 +165,29 @@ fn silent_reading_is_silent() {
     let shown = terminal.prompt();
     assert!(shown.contains("[secret]") && !shown.contains("\nsecret"), "{shown}");
 }
+
+#[test]
+fn jobs_are_told_when_they_begin_and_when_they_end() {
+    let terminal = Terminal::shell("xterm");
+    terminal.prompt();
+    let shown = terminal.run("sleep 60 & sleep 61 & echo started");
+    let told: Vec<&str> = shown.split("\r\n").filter(|line| line.starts_with('[') && line.as_bytes().get(2) == Some(&b']')).collect();
+    assert!(shown.contains("started\r\n[1] ") && told.len() == 2 && told[1].starts_with("[2] ") && told[1][4..].bytes().all(|byte| byte.is_ascii_digit()), "{shown}");
+    assert!(terminal.run("set -eu; IFS=x; sleep 62 | cat &").contains("\r[3] "));
+    let shown = terminal.run("set +eu; unset IFS; kill %1; sleep 0.3");
+    assert!(shown.contains("[1]   Terminated") && !shown.contains("[4]"), "{shown}");
+    // a line that is empty, and nothing else, tells of what has ended since
+    terminal.run("false & sleep 0.05");
+    terminal.run("kill -9 %2; (exit 3)");
+    std::thread::sleep(Duration::from_millis(200));
+    let shown = terminal.run("");
+    assert!(shown.contains("Killed") && shown.contains("[3] "), "{shown}");
+    assert!(terminal.run("echo status $?").contains("status 3"));
+    // one that was stopped and goes on is not new
+    terminal.send("sleep 63\n");
+    press(&terminal, "\x1a");
+    assert!(terminal.prompt().contains("Stopped"));
+    assert!(terminal.run("bg").contains("sleep 63 &\r\n"));
+    assert_eq!(terminal.run("sleep 64 &").matches("\r[").count(), 1);
+    assert_eq!(terminal.log.lines().len(), 11, "an empty line is nobody's to judge: {:?}", terminal.log.lines());
+}
