@@ -9,6 +9,7 @@ mod questions;
 mod requests;
 mod sessions;
 mod view;
+mod wishes;
 
 pub use nodes::Standing;
 pub use policies::{Change, NewPolicy, Pushed};

@@ -190,6 +190,7 @@ impl Node {
                 ToNode::EndSession(session) => self.end_session(session, EndCause::Terminated),
                 ToNode::Policies(assignment) => self.policies.assigned(assignment),
                 ToNode::Answer(answer) => self.asks.answered(answer),
+                ToNode::Told { session, number, told } => self.asks.told(session, number, told),
                 ToNode::NotPut { session, question, why } => self.asks.not_put(session, question, why),
                 ToNode::Module(chunk) => self.policies.came(chunk),
             },
@@ -241,6 +242,7 @@ impl Node {
                 self.outbox.push(FromNode::SessionEnded { receipt, exit });
             }
             warden::Event::Asked(asked) => self.asks.asked(asked),
+            warden::Event::Wish { session, number, wish } => self.asks.wished(session, number, wish),
             warden::Event::AskOver { session, question, end } => self.asks.over(session, question, end),
             warden::Event::WantModule(digest) => self.policies.wanted(digest),
             warden::Event::Policies(state) => self.policies.told(state),

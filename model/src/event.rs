@@ -10,6 +10,7 @@ use crate::subject::{Exec, Subject};
 use crate::time::UnixMs;
 use crate::transfer::{Moved, TransferEnd};
 use crate::verdict::{Confinement, Denial};
+use crate::wish::Wish;
 use serde::{Deserialize, Serialize};
 
 /// Version of the events' form; a reader refuses a newer one.
@@ -84,6 +85,8 @@ pub enum EventKind {
         /// what was said with it
         comment: String,
     },
+    /// The operator wanted something of the request from inside.
+    Wished(Wish),
     /// The image that the kernel loaded is the one that was allowed.
     Verified {
         /// the process

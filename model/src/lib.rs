@@ -27,3 +27,4 @@ pub mod time;
 pub mod transfer;
 pub mod verdict;
 pub mod wire;
+pub mod wish;

@@ -137,6 +137,7 @@ pub fn commands(path: &Path) -> Result<Commands, ReadError> {
             EventKind::Started { .. }
             | EventKind::Asked { .. }
             | EventKind::Answered { .. }
+            | EventKind::Wished(_)
             | EventKind::Resized(_)
             | EventKind::Masked { .. }
             | EventKind::Carried { .. }

@@ -148,6 +148,7 @@ impl Summary {
             | EventKind::Started { .. }
             | EventKind::Asked { .. }
             | EventKind::Answered { .. }
+            | EventKind::Wished(_)
             | EventKind::Verified { .. }
             | EventKind::Lapsed { .. }
             | EventKind::LineDone { .. }

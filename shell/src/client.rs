@@ -9,6 +9,7 @@ use portcullis_model::verdict::Denial;
 use portcullis_model::wire::frame::{self, FrameError, Frames};
 use portcullis_model::wire::judge::ModuleInfo;
 use portcullis_model::wire::shell::{FromKeeper, LineAnswer, MESSAGE_MAX, Notice, ToKeeper, Waits};
+use portcullis_model::wish::{Told, Wish};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 use std::io::IoSliceMut;
@@ -86,6 +87,7 @@ pub struct Keeper {
     waits: Vec<Waits>,
     trial: Option<(u32, Option<Notice>)>,
     urgent: Vec<String>,
+    told: Option<(u32, Told)>,
 }
 
 /// Longest message about a line that is being typed: it fits the socket at once, or is not sent.
@@ -98,7 +100,7 @@ impl Keeper {
     /// [`ClientError`].
     pub fn connect(socket: OwnedFd) -> Result<(Self, Welcome), ClientError> {
         let mut keeper =
-            Self { socket, frames: Frames::default(), next: 0, answer: None, module: None, denials: Vec::new(), more_denials: 0, messages: Vec::new(), waits: Vec::new(), trial: None, urgent: Vec::new() };
+            Self { socket, frames: Frames::default(), next: 0, answer: None, module: None, denials: Vec::new(), more_denials: 0, messages: Vec::new(), waits: Vec::new(), trial: None, urgent: Vec::new(), told: None };
         let deadline = Instant::now() + WELCOME;
         let mut input = None;
         loop {
@@ -175,6 +177,31 @@ impl Keeper {
         self.trial.take()
     }
 
+    /// Wants something of the request, and waits for what becomes of it or for an interrupt.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn wish(&mut self, wish: Wish, interrupts: &Interrupts) -> Result<Option<Told>, ClientError> {
+        self.next = self.next.wrapping_add(1);
+        let id = self.next;
+        // an interrupt from before is not meant for it
+        let _ = interrupts.take();
+        self.send(&frame::encode(&ToKeeper::Wish { id, wish })?)?;
+        loop {
+            if let Some((_, told)) = self.told.take_if(|(of, _)| *of == id) {
+                return Ok(Some(told));
+            }
+            let [message, interrupt] = wait::readable([self.socket.as_fd(), interrupts.as_fd()], None)?;
+            if message {
+                self.pump()?;
+                self.say_urgent();
+            } else if interrupt && interrupts.take() {
+                self.send(&frame::encode(&ToKeeper::Withdraw { id })?)?;
+                return Ok(None);
+            }
+        }
+    }
+
     /// Says that the accepted line `id` is done.
     ///
     /// # Errors
@@ -233,6 +260,7 @@ impl Keeper {
             match message {
                 FromKeeper::Welcome { .. } => return Err(ClientError::Welcome),
                 FromKeeper::Line { id, answer } => self.answer = Some((id, answer)),
+                FromKeeper::Told { id, told } => self.told = Some((id, told)),
                 FromKeeper::Asked(waits) => self.waits.push(waits),
                 FromKeeper::Trial { id, denied } => self.trial = Some((id, denied)),
                 FromKeeper::ExecDenied { path, notice } => self.keep_denial(path, notice),

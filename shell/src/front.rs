@@ -134,7 +134,7 @@ impl Front {
         let outcome = match self.judge(text, engine.cwd())? {
             Judged::Empty => return Ok(Outcome::Empty),
             Judged::Own(own) => {
-                let status = self.own(&own, terminal);
+                let status = self.own(&own, terminal)?;
                 Outcome::Ran(engine.set_status(status, terminal, &mut self.keeper)?.status)
             }
             Judged::Allowed(id, parsed) => {

@@ -7,6 +7,7 @@ use portcullis_model::asking::{AskEnd, Asked, NotPut, SignedAnswer};
 use portcullis_model::id::QuestionId;
 use portcullis_model::layer::Layer;
 use portcullis_model::receipt::{EndCause, Receipt};
+use portcullis_model::wish::{Told, Wish};
 use portcullis_model::session::{ExitStatus, PtyRequest, Purpose, SessionFacts};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -68,6 +69,13 @@ pub(crate) enum Order {
     End(EndCause),
     /// An approver's answer to one of its questions. The keeper checks the signature itself.
     Answer(SignedAnswer),
+    /// What became of one of its wishes.
+    Told {
+        /// the keeper's number
+        number: u64,
+        /// what
+        told: Told,
+    },
     /// One of its questions is not put to anybody.
     NotPut {
         /// the question
@@ -90,6 +98,13 @@ pub(crate) enum Report {
     Started,
     /// The session did not start and nothing of it is left. In words for the operator.
     Refused(String),
+    /// The operator wants something of the request.
+    Wish {
+        /// the keeper's number
+        number: u64,
+        /// what
+        wish: Wish,
+    },
     /// People are to be asked.
     Asked(Box<Asked>),
     /// A question is not open any more.

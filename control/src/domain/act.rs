@@ -6,13 +6,14 @@
 //! | approve | approver | neither the requester nor the operator that the request is for |
 //! | reject | approver | - |
 //! | withdraw, close | operator | the requester |
+//! | close | operator | whom the request is for, from inside a session |
 //! | revoke | approver, provider-security | - |
 //! | lapse, start, expire | the clock | - |
 
 use super::actor::{Actor, UserRole};
 use super::life::Event;
 use super::request::Facts;
-use super::text::Comment;
+use super::text::{Comment, Reason};
 use portcullis_model::time::UnixMs;
 
 /// Who caused something.
@@ -152,6 +153,12 @@ impl Act {
             return Err(Forbidden::NotRequester(event));
         }
         Ok(Self { event, author: Author::Person(actor.clone()), at, why, duration_s: None })
+    }
+
+    /// The operator closes the request from inside a session, whose key is the operator's.
+    pub fn close_within(request: &Facts, at: UnixMs, why: Reason) -> Self {
+        let actor = Actor { name: request.operator.clone(), role: UserRole::Operator };
+        Self { event: Event::Close, author: Author::Person(actor), at, why: why.into(), duration_s: None }
     }
 
     /// The clock's doing.

@@ -9,6 +9,7 @@ use crate::session::warden::Warden;
 use portcullis_model::asking::{AskEnd, Asked, NotPut, SignedAnswer};
 use portcullis_model::id::{QuestionId, SessionId};
 use portcullis_model::wire::link::FromNode;
+use portcullis_model::wish::{Told, Wish};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -25,6 +26,7 @@ const QUEUE: usize = 1024;
 enum Load {
     Answer(SignedAnswer),
     NotPut { session: SessionId, question: QuestionId, why: NotPut },
+    Told { session: SessionId, number: u64, told: Told },
 }
 
 /// Whether the controller can be told something.
@@ -51,6 +53,7 @@ impl Asks {
             while let Some(load) = waiting.recv().await {
                 let carried = match load {
                     Load::Answer(answer) => warden.answer(answer).await,
+                    Load::Told { session, number, told } => warden.told(session, number, told).await,
                     Load::NotPut { session, question, why } => warden.not_put(session, question, why).await,
                 };
                 if let Err(error) = carried {
@@ -109,6 +112,19 @@ impl Asks {
                 self.carry(Load::NotPut { session: asked.session, question, why: NotPut::ControllerAway });
             }
         }
+    }
+
+    /// An operator wants something of the request; at once or not at all.
+    pub(super) fn wished(&self, session: SessionId, number: u64, wish: Wish) {
+        match self.link {
+            Link::Up => self.outbox.push(FromNode::Wish { session, number, wish }),
+            Link::Down { .. } => self.told(session, number, Told::Refused("the controller cannot be reached".to_owned())),
+        }
+    }
+
+    /// The controller has said what became of a wish.
+    pub(super) fn told(&self, session: SessionId, number: u64, told: Told) {
+        self.carry(Load::Told { session, number, told });
     }
 
     /// An approver has answered.

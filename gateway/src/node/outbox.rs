@@ -78,7 +78,7 @@ impl Outbox {
 }
 
 fn is_report(message: &FromNode) -> bool {
-    matches!(message, FromNode::SessionStarted(_) | FromNode::SessionEnded { .. } | FromNode::Asked(_) | FromNode::AskOver { .. })
+    matches!(message, FromNode::SessionStarted(_) | FromNode::SessionEnded { .. } | FromNode::Asked(_) | FromNode::AskOver { .. } | FromNode::Wish { .. })
 }
 
 /// Whether `new` says all that `old` says, and later.

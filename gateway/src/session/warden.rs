@@ -18,6 +18,7 @@ use portcullis_model::wire::PROTOCOL;
 use portcullis_model::wire::link::ModuleChunk;
 use portcullis_model::wire::packet::{self, CHUNK_MAX};
 use portcullis_model::wire::warden::{FromWarden, OpenSession, ToWarden};
+use portcullis_model::wish::{Told, Wish};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -70,6 +71,15 @@ pub enum Event {
     Trial(Box<TrialReport>),
     /// A session has people asked.
     Asked(Box<Asked>),
+    /// An operator wants something of the request.
+    Wish {
+        /// the session
+        session: SessionId,
+        /// the session's own number for it
+        number: u64,
+        /// what
+        wish: Wish,
+    },
     /// A question is not open any more.
     AskOver {
         /// the session that asked
@@ -128,6 +138,7 @@ enum Question {
     End(SessionId, EndCause),
     Answer(SignedAnswer),
     NotPut { session: SessionId, question: QuestionId, why: NotPut },
+    Told { session: SessionId, number: u64, told: Told },
     Policies(SignedPolicyAssignment),
     Module(ModuleChunk),
 }
@@ -192,6 +203,14 @@ impl Warden {
     /// [`WardenError::Away`] when it could not even be said.
     pub async fn not_put(&self, session: SessionId, question: QuestionId, why: NotPut) -> Result<(), WardenError> {
         self.questions.send(Question::NotPut { session, question, why }).await.map_err(|_| WardenError::Away)
+    }
+
+    /// Tells a session what became of its wish.
+    ///
+    /// # Errors
+    /// [`WardenError::Away`] when it could not even be said.
+    pub async fn told(&self, session: SessionId, number: u64, told: Told) -> Result<(), WardenError> {
+        self.questions.send(Question::Told { session, number, told }).await.map_err(|_| WardenError::Away)
     }
 
     /// Says which modules are to judge. What comes of it is an [`Event`].
@@ -294,7 +313,7 @@ fn refuse(question: Question) {
         Question::Revoke(grant, _) => tracing::warn!(%grant, "cannot revoke while the warden is away"),
         Question::End(session, _) => tracing::warn!(%session, "cannot end a session while the warden is away"),
         // there is no session to answer without a warden
-        Question::Answer(_) | Question::NotPut { .. } => tracing::debug!("an answer is not passed on while the warden is away"),
+        Question::Answer(_) | Question::NotPut { .. } | Question::Told { .. } => tracing::debug!("an answer is not passed on while the warden is away"),
         // said again, and asked for again, when the warden is back
         Question::Policies(_) | Question::Module(_) => tracing::debug!("policies are not passed on while the warden is away"),
     }
@@ -387,6 +406,7 @@ fn number(question: Question, ticket: u64, pending: &mut HashMap<u64, Pending>) 
         }
         Question::End(session, cause) => ToWarden::End { session, cause },
         Question::Answer(answer) => ToWarden::Answer(answer),
+        Question::Told { session, number, told } => ToWarden::Told { session, number, told },
         Question::NotPut { session, question, why } => ToWarden::NotPut { session, question, why },
         Question::Policies(assignment) => ToWarden::Policies(assignment),
         Question::Module(chunk) => ToWarden::Module(chunk),
@@ -426,6 +446,7 @@ fn hear(message: FromWarden, descriptor: Option<OwnedFd>, pending: &mut HashMap<
         }
         FromWarden::WantModule(digest) => Some(Event::WantModule(digest)),
         FromWarden::Asked(asked) => Some(Event::Asked(asked)),
+        FromWarden::Wish { session, number, wish } => Some(Event::Wish { session, number, wish }),
         FromWarden::AskOver { session, question, end } => Some(Event::AskOver { session, question, end }),
         FromWarden::Policies(state) => Some(Event::Policies(state)),
         FromWarden::Trial(report) => Some(Event::Trial(report)),

@@ -9,6 +9,7 @@ use crate::layer::Layer;
 use crate::policy::{PolicyState, SignedPolicyAssignment, TrialReport};
 use crate::receipt::{Receipt, RevokeReceipt};
 use crate::session::{ExitStatus, SessionFacts};
+use crate::wish::{Told, Wish};
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of one message.
@@ -43,6 +44,15 @@ pub enum ToNode {
         question: QuestionId,
         /// why
         why: NotPut,
+    },
+    /// What became of a session's wish.
+    Told {
+        /// the session
+        session: SessionId,
+        /// the wish, by the session's own number
+        number: u64,
+        /// what
+        told: Told,
     },
     /// A part of a module that the node wants. The parts come in their order, the first with `offset` 0.
     Module(ModuleChunk),
@@ -123,6 +133,15 @@ pub enum FromNode {
         question: QuestionId,
         /// how it ended
         end: AskEnd,
+    },
+    /// An operator wants something of the request that a session runs under; answered by [`ToNode::Told`].
+    Wish {
+        /// the session
+        session: SessionId,
+        /// the session's own number for it
+        number: u64,
+        /// what
+        wish: Wish,
     },
     /// The node lacks this module; answered by [`ToNode::Module`], part by part. Asked again when it did not come whole.
     WantModule(PolicyDigest),

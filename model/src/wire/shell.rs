@@ -12,6 +12,7 @@ use crate::subject::{FileOp, Line};
 use crate::time::UnixMs;
 use crate::transfer::Moved;
 use crate::verdict::Denial;
+use crate::wish::{Told, Wish};
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of one message from the shell: a parsed line repeats the words of its text a few times over.
@@ -39,6 +40,13 @@ pub enum ToKeeper {
     Withdraw {
         /// the shell's number
         id: u32,
+    },
+    /// The operator wants something of the request; answered by [`FromKeeper::Told`] with the same `id`.
+    Wish {
+        /// the shell's number
+        id: u32,
+        /// what
+        wish: Wish,
     },
     /// The engine finished the accepted line `id`.
     Done {
@@ -116,6 +124,13 @@ pub enum FromKeeper {
         path: Vec<u8>,
         /// why
         notice: Notice,
+    },
+    /// What became of a wish.
+    Told {
+        /// the shell's number
+        id: u32,
+        /// what
+        told: Told,
     },
     /// People are asked about something, which waits for their answer: to be said at once.
     Asked(Waits),

@@ -10,6 +10,7 @@ use crate::policy::{PolicyState, SignedPolicyAssignment, TrialReport};
 use crate::receipt::{EndCause, Receipt, RevokeReceipt};
 use crate::session::{ExitStatus, PtyRequest, Purpose, SessionFacts};
 use crate::wire::link::ModuleChunk;
+use crate::wish::{Told, Wish};
 use serde::{Deserialize, Serialize};
 
 /// From the gateway. `ticket` is the gateway's own number, repeated in the answer.
@@ -58,6 +59,15 @@ pub enum ToWarden {
         question: QuestionId,
         /// why
         why: NotPut,
+    },
+    /// What became of a session's wish.
+    Told {
+        /// the session
+        session: SessionId,
+        /// the wish, by the session's own number
+        number: u64,
+        /// what
+        told: Told,
     },
     /// Have these modules judge; answered by [`FromWarden::Policies`], once they do or it is clear that they will not.
     Policies(SignedPolicyAssignment),
@@ -145,6 +155,15 @@ pub enum FromWarden {
         question: QuestionId,
         /// how it ended
         end: AskEnd,
+    },
+    /// An operator wants something of the request that a session runs under.
+    Wish {
+        /// the session
+        session: SessionId,
+        /// the session's own number for it
+        number: u64,
+        /// what
+        wish: Wish,
     },
     /// A module is named by an assignment and is not here; answered by [`ToWarden::Module`], part by part. One at a time.
     WantModule(PolicyDigest),

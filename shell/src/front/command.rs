@@ -21,7 +21,7 @@ pub(super) fn run(mut front: Front, line: &[u8], program: &str, environment: Vec
     let id = match front.judge(line, &cwd)? {
         Judged::Allowed(id, _) => id,
         Judged::Empty => return Ok(ExitStatus::Code(0)),
-        Judged::Own(own) => return Ok(ExitStatus::Code(front.own(&own, terminal))),
+        Judged::Own(own) => return Ok(ExitStatus::Code(front.own(&own, terminal)?)),
         Judged::Denied => return Ok(ExitStatus::Code(DENIED)),
         Judged::Withdrawn => return Ok(ExitStatus::Code(INTERRUPTED)),
     };

@@ -1,19 +1,20 @@
-//! Commands of the front end itself: `why` and `allowed`. They are answered from what the shell was told already; nothing
-//! runs, so nobody is asked.
+//! Commands of the front end itself. `why` and `allowed` are answered from what the shell was told already, `request` by the
+//! controller; nothing runs, so no policy is asked.
 
-use super::Front;
 use super::allowed::allowed;
 use super::messages::{safe, say, show};
+use super::{Front, FrontError, INTERRUPTED};
 use crate::terminal::Terminal;
 use jiff::Timestamp;
 use portcullis_model::bytes::printable;
 use portcullis_model::subject::{Command, CommandKind, Line, WordKind};
 use portcullis_model::wire::judge::ModuleInfo;
 use portcullis_model::wire::shell::Notice;
+use portcullis_model::wish::{Told, Wish};
 use std::fmt::Write as _;
 
 /// The names of the front end's own commands.
-pub(super) const NAMES: &[&str] = &["allowed", "why"];
+pub(super) const NAMES: &[&str] = &["allowed", "request", "why"];
 
 /// A command of the front end itself.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +23,10 @@ pub(super) enum Own {
     Why,
     /// `allowed [WORD]`
     Allowed(Option<String>),
+    /// `request`, `request status`, `request close REASON...`
+    Request(Wish),
+    /// `request` and something else
+    RequestHelp,
 }
 
 /// What was denied.
@@ -65,6 +70,9 @@ impl Own {
         let words: Option<Vec<&str>> = command.words.iter().map(|word| if word.kind == WordKind::Literal { std::str::from_utf8(&word.text).ok() } else { None }).collect();
         match words?.as_slice() {
             ["why"] if plain => Some(Self::Why),
+            ["request"] | ["request", "status"] if plain => Some(Self::Request(Wish::Status)),
+            ["request", "close", reason @ ..] if plain && !reason.is_empty() => Some(Self::Request(Wish::Close { reason: reason.join(" ") })),
+            ["request", ..] if plain => Some(Self::RequestHelp),
             ["allowed"] if plain => Some(Self::Allowed(None)),
             ["allowed", word] if plain => Some(Self::Allowed(Some((*word).to_owned()))),
             _ => None,
@@ -74,8 +82,14 @@ impl Own {
 
 impl Front {
     /// Runs one; returns its status.
-    pub(super) fn own(&self, own: &Own, terminal: Option<&Terminal>) -> u8 {
+    pub(super) fn own(&mut self, own: &Own, terminal: Option<&Terminal>) -> Result<u8, FrontError> {
         let (text, status) = match own {
+            Own::Request(wish) => match self.keeper.wish(wish.clone(), &self.interrupts)? {
+                Some(Told::Done(text)) => (text.lines().map(safe).collect::<Vec<_>>().join("\n"), 0),
+                Some(Told::Refused(why)) => (format!("request: {}", safe(&why)), 1),
+                None => ("request: given up; what was sent may have been done".to_owned(), INTERRUPTED),
+            },
+            Own::RequestHelp => ("request [status] says how the request stands; request close REASON closes it and ends every session under it".to_owned(), 2),
             Own::Why => match &self.past {
                 Some(past) => (why(past), 0),
                 None => ("nothing was denied in this session so far".to_owned(), 1),
@@ -93,7 +107,7 @@ impl Front {
         } else {
             say(&format!("portcullis: {text}"));
         }
-        status
+        Ok(status)
     }
 }
 
@@ -154,7 +168,9 @@ mod tests {
         let own = |text: &str| Own::from_line(&parse(text.as_bytes(), b"/", &Functions::new()).unwrap().line);
         assert_eq!(own("why"), Some(Own::Why));
         assert_eq!(own("allowed 'docker'"), Some(Own::Allowed(Some("docker".into()))));
-        for other in ["why; ls", "why x", "why > x", "X=1 why", "allowed $x", "allowed a b", "$(why)", "why() { :; }; why"] {
+        assert_eq!(own("request close 'disk 3' replaced"), Some(Own::Request(Wish::Close { reason: "disk 3 replaced".into() })));
+        assert_eq!(own("request close"), Some(Own::RequestHelp));
+        for other in ["request; ls", "request close $x", "why; ls", "why x", "why > x", "X=1 why", "allowed $x", "allowed a b", "$(why)", "why() { :; }; why"] {
             assert_eq!(own(other), None, "{other}");
         }
     }

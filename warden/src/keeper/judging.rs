@@ -5,6 +5,7 @@
 
 mod asking;
 mod services;
+mod wishing;
 
 pub(crate) use asking::Asks;
 
@@ -79,13 +80,15 @@ pub(crate) struct Judging {
     asks: Asks,
     /// When a line that is being typed was asked about last.
     tried: Option<Instant>,
+    /// What the operator wants of the request.
+    wishing: wishing::Wishing,
 }
 
 impl Judging {
     /// For a session whose grant ends at `end`.
     pub(crate) fn new(judge: Judge, charter: Charter, end: UnixMs, asks: Asks) -> Self {
         let last = judge.module().map(|module| module.digest);
-        Self { judge, questions: Questions::default(), charter, shell: None, end, last, withdrawn: false, asks, tried: None }
+        Self { judge, questions: Questions::default(), charter, shell: None, end, last, withdrawn: false, asks, tried: None, wishing: wishing::Wishing::default() }
     }
 
     /// The judge.
@@ -115,7 +118,7 @@ impl Judging {
 
     /// When [`tick`](Self::tick) has something to do.
     pub(crate) fn next_tick(&self) -> Option<Instant> {
-        self.questions.next_deadline().into_iter().chain(self.judge.next_tick()).chain(self.asks.next_tick()).min()
+        self.questions.next_deadline().into_iter().chain(self.judge.next_tick()).chain(self.asks.next_tick()).chain(self.wishing.next_tick()).min()
     }
 
     /// Has every exec decided that waits, as long as there is room for questions.
@@ -165,6 +168,7 @@ impl Judging {
         match message {
             ToKeeper::Line { id, line } => self.line(id, line, parties),
             ToKeeper::Trial { id, line } => self.trial(id, line, parties),
+            ToKeeper::Wish { id, wish } => self.wish(id, wish, parties),
             ToKeeper::Withdraw { id } => self.withdraw(id, parties),
             // what did not run is not done: a shell that says so does not fill the record with it
             ToKeeper::Done { id, status } if parties.shell.done(id) => Ok(parties.evidence.note(EventKind::LineDone { status })?),
@@ -199,6 +203,7 @@ impl Judging {
     }
 
     fn withdraw(&mut self, id: u32, parties: &mut Parties<'_>) -> Result<(), Fault> {
+        self.unwish(id);
         let Some(open) = self.questions.withdraw(|waiting| matches!(waiting, Waiting::Line(line) if *line == id)) else {
             if !self.withdraw_asked(id, parties)? {
                 // the answer was on its way already; it will not be acted on
@@ -234,6 +239,7 @@ impl Judging {
         }
         self.judge.tick(now);
         self.take_news(parties)?;
+        self.tick_wish(now, parties)?;
         self.tick_asked(now, parties)
     }
 

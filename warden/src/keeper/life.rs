@@ -214,6 +214,7 @@ impl Session {
             Ok(Received::Nothing) => Ok(()),
             Ok(Received::Message(Order::End(cause), _)) => Err(cause.into()),
             Ok(Received::Message(Order::Answer(answer), _)) => Ok(self.judging.answered(&answer, &mut parties)?),
+            Ok(Received::Message(Order::Told { number, told }, _)) => Ok(self.judging.told(number, told, &mut parties)?),
             Ok(Received::Message(Order::NotPut { question, why }, _)) => Ok(self.judging.not_put(&question, why, &mut parties)?),
             Ok(Received::Closed) => Err(Fault::Peer("the warden is gone".to_owned()).into()),
             Err(error) => Err(Fault::Peer(format!("the warden sent nonsense: {error}")).into()),

@@ -7,6 +7,7 @@ use portcullis_model::subject::{LINE_COMMANDS_MAX, LINE_MAX, Line};
 use portcullis_model::verdict::Denial;
 use portcullis_model::wire::judge::ModuleInfo;
 use portcullis_model::wire::shell::{FromKeeper, LineAnswer, MESSAGE_MAX, Notice, ToKeeper, Waits};
+use portcullis_model::wish::Told;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 /// Bytes that may wait for the shell. An answer that does not fit ends the session, a notice that does not fit is dropped.
@@ -80,6 +81,11 @@ impl Shell {
     /// Says that an exec was refused.
     pub(crate) fn exec_denied(&mut self, path: &[u8], notice: Notice) -> Result<(), Broken> {
         self.mention(&FromKeeper::ExecDenied { path: path.to_vec(), notice })
+    }
+
+    /// Says what became of a wish.
+    pub(crate) fn told(&mut self, id: u32, told: Told) -> Result<(), Broken> {
+        self.say(&FromKeeper::Told { id, told })
     }
 
     /// Says that people are asked about something.

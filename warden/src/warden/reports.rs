@@ -62,6 +62,11 @@ impl Warden {
                 tracing::info!(session = %id, question = %asked.id, "a session has people asked");
                 self.say(&FromWarden::Asked(Box::new(Asked { session: id, grant, ..*asked })));
             }
+            Report::Wish { number, wish } => {
+                let Some(session) = self.sessions.get_mut(keeper) else { return };
+                let session = session.facts.id.clone();
+                self.say(&FromWarden::Wish { session, number, wish });
+            }
             Report::AskOver { question, end } => {
                 let Some(session) = self.sessions.get_mut(keeper) else { return };
                 let session = session.facts.id.clone();

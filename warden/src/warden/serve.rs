@@ -74,6 +74,7 @@ impl Warden {
                 };
                 self.tell_keeper(&session, &Order::NotPut { question, why });
             }
+            ToWarden::Told { session, number, told } => self.tell_keeper(&session, &Order::Told { number, told: told.cut() }),
             ToWarden::Policies(assignment) => self.policies.assign(assignment),
             ToWarden::Module(chunk) => self.policies.module(&chunk),
         }

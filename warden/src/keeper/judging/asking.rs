@@ -58,6 +58,11 @@ impl Asks {
         (!self.open.is_empty()).then_some(self.next_look)
     }
 
+    /// Has the warden told something.
+    pub(super) fn report(&mut self, report: Report) {
+        self.reports.push(report);
+    }
+
     fn over(&mut self, question: QuestionId, end: AskEnd) {
         self.reports.push(Report::AskOver { question, end });
     }

@@ -51,7 +51,7 @@ impl Judging {
             }
             (ToKeeper::File { .. } | ToKeeper::Moved { .. }, _) => Err(out_of_place("speaks of files")),
             (ToKeeper::Forward { .. } | ToKeeper::Connect { .. } | ToKeeper::Connected { .. }, _) => Err(out_of_place("speaks of connections")),
-            (ToKeeper::Line { .. } | ToKeeper::Trial { .. } | ToKeeper::Withdraw { .. } | ToKeeper::Done { .. }, _) => Err(out_of_place("speaks of lines")),
+            (ToKeeper::Line { .. } | ToKeeper::Trial { .. } | ToKeeper::Withdraw { .. } | ToKeeper::Done { .. } | ToKeeper::Wish { .. }, _) => Err(out_of_place("speaks of lines")),
         }
     }
 
