@@ -1,6 +1,7 @@
 //! The desk: one operation of a person, of the clock or of a node, from beginning to end. Each is one transaction of the
 //! books; nodes are woken after it, and find in the books what they are to be told.
 
+mod amendments;
 mod clock;
 mod grants;
 mod nodes;
@@ -8,9 +9,11 @@ mod policies;
 mod questions;
 mod requests;
 mod sessions;
+mod thread;
 mod view;
 mod wishes;
 
+pub use amendments::Proposal;
 pub use nodes::Standing;
 pub use policies::{Change, NewPolicy, Pushed};
 pub use requests::{NewRequest, Wanted};
@@ -82,7 +85,7 @@ pub enum DeskError {
 impl From<Refused> for DeskError {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Duration { .. } => Self::Invalid { field: "duration_s", problem: refused.to_string() },
+            Refused::Duration { .. } | Refused::TooLong { .. } => Self::Invalid { field: "duration_s", problem: refused.to_string() },
             Refused::Life(_) | Refused::Time(..) => Self::Conflict(refused.to_string()),
         }
     }

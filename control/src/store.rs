@@ -4,14 +4,17 @@
 //! The SQL is portable (numbered parameters, TEXT and BIGINT, `ON CONFLICT`, partial indexes), so that PostgreSQL can be
 //! put in the same place; what is SQLite's own is in this file.
 
+mod amendments;
 mod grants;
 mod policies;
 mod questions;
 mod requests;
 mod row;
 mod sessions;
+mod thread;
 mod tokens;
 
+pub use amendments::{AmendmentFilter, StoredAmendment};
 pub use grants::{Orders, StoredGrant, StoredRevocation};
 pub use policies::{Assignment, Content, Description, PolicyEvent, PolicyEventKind, PolicyFilter, Seat, StoredTrial};
 pub(crate) use policies::NewEvent;
@@ -19,6 +22,7 @@ pub use questions::{QuestionFilter, StoredAnswer, StoredQuestion, Taken};
 pub use requests::{HistoryRow, RequestFilter, StoredRequest};
 pub use row::Cursor;
 pub use sessions::{EndOrder, SessionFilter, StoredSession};
+pub use thread::{MESSAGES_MAX, StoredMessage};
 
 use crate::files::{self, FileError};
 use sqlx::migrate::Migrator;

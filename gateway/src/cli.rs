@@ -4,6 +4,7 @@
 //! to standard error, one line. The exit status says how it went: 0 done, 1 failed, 2 not understood, 3 denied, 4 not
 //! authenticated. Whatever came from outside is shown so that it cannot steer the terminal.
 
+mod amendment;
 mod api;
 mod doctor;
 mod export;

@@ -191,6 +191,7 @@ impl Node {
                 ToNode::Policies(assignment) => self.policies.assigned(assignment),
                 ToNode::Answer(answer) => self.asks.answered(answer),
                 ToNode::Told { session, number, told } => self.asks.told(session, number, told),
+                ToNode::Note { session, note } => self.asks.note(session, note),
                 ToNode::NotPut { session, question, why } => self.asks.not_put(session, question, why),
                 ToNode::Module(chunk) => self.policies.came(chunk),
             },
@@ -243,6 +244,7 @@ impl Node {
             }
             warden::Event::Asked(asked) => self.asks.asked(asked),
             warden::Event::Wish { session, number, wish } => self.asks.wished(session, number, wish),
+            warden::Event::Noted { session, number } => self.outbox.push(FromNode::Noted { session, number }),
             warden::Event::AskOver { session, question, end } => self.asks.over(session, question, end),
             warden::Event::WantModule(digest) => self.policies.wanted(digest),
             warden::Event::Policies(state) => self.policies.told(state),

@@ -10,7 +10,7 @@ use crate::subject::{Exec, Subject};
 use crate::time::UnixMs;
 use crate::transfer::{Moved, TransferEnd};
 use crate::verdict::{Confinement, Denial};
-use crate::wish::Wish;
+use crate::wish::{News, Wish};
 use serde::{Deserialize, Serialize};
 
 /// Version of the events' form; a reader refuses a newer one.
@@ -87,6 +87,13 @@ pub enum EventKind {
     },
     /// The operator wanted something of the request from inside.
     Wished(Wish),
+    /// The session was told something of its request.
+    Noted(News),
+    /// The access ends later than it did: the controller signed the grant anew.
+    Extended {
+        /// when it ends now
+        end: UnixMs,
+    },
     /// The image that the kernel loaded is the one that was allowed.
     Verified {
         /// the process

@@ -48,6 +48,12 @@ impl Grant {
     pub fn is_live(&self, now: UnixMs) -> bool {
         self.not_before <= now && now < self.not_after
     }
+
+    /// Whether `other` is the same grant with another end: what the controller makes of a grant that is extended.
+    #[must_use]
+    pub fn is_but_for_its_end(&self, other: &Self) -> bool {
+        Self { not_after: other.not_after, ..self.clone() } == *other
+    }
 }
 
 /// Why a grant is ended by the controller.

@@ -122,6 +122,10 @@ id!(
     /// One question to people: `q-` and 16 characters (80 bits).
     QuestionId, "question", 'q', 10
 );
+id!(
+    /// One amendment of a request in force: `a-` and 16 characters (80 bits).
+    AmendmentId, "amendment", 'a', 10
+);
 
 /// SHA-256 of a policy component; names exactly one module for ever.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

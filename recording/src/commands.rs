@@ -138,6 +138,8 @@ pub fn commands(path: &Path) -> Result<Commands, ReadError> {
             | EventKind::Asked { .. }
             | EventKind::Answered { .. }
             | EventKind::Wished(_)
+            | EventKind::Noted(_)
+            | EventKind::Extended { .. }
             | EventKind::Resized(_)
             | EventKind::Masked { .. }
             | EventKind::Carried { .. }

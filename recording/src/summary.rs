@@ -149,6 +149,8 @@ impl Summary {
             | EventKind::Asked { .. }
             | EventKind::Answered { .. }
             | EventKind::Wished(_)
+            | EventKind::Noted(_)
+            | EventKind::Extended { .. }
             | EventKind::Verified { .. }
             | EventKind::Lapsed { .. }
             | EventKind::LineDone { .. }

@@ -1,10 +1,12 @@
 //! The shell's end of the keeper's socket: questions out, answers and notices in.
 
+use crate::front::banner;
 use crate::front::messages::{self, say};
 use crate::signals::Interrupts;
 use crate::wait;
 use portcullis_model::session::{Purpose, SessionFacts};
 use portcullis_model::subject::Line;
+use portcullis_model::time::UnixMs;
 use portcullis_model::verdict::Denial;
 use portcullis_model::wire::frame::{self, FrameError, Frames};
 use portcullis_model::wire::judge::ModuleInfo;
@@ -12,8 +14,10 @@ use portcullis_model::wire::shell::{FromKeeper, LineAnswer, MESSAGE_MAX, Notice,
 use portcullis_model::wish::{Told, Wish};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
+use std::cell::Cell;
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Longest wait for the first message.
@@ -60,6 +64,19 @@ pub enum Answered {
     Withdrawn,
 }
 
+/// What became of a wish.
+#[derive(Debug)]
+pub enum Wished {
+    /// It was done.
+    Done(String),
+    /// It was not, for this reason.
+    Refused(String),
+    /// The operator takes back what an approver had not decided yet.
+    Withdrawn,
+    /// The operator gave up before the controller had answered.
+    GivenUp,
+}
+
 /// What the session was opened for, as the keeper says it first.
 #[derive(Debug)]
 pub struct Welcome {
@@ -88,6 +105,7 @@ pub struct Keeper {
     trial: Option<(u32, Option<Notice>)>,
     urgent: Vec<String>,
     told: Option<(u32, Told)>,
+    end: Rc<Cell<UnixMs>>,
 }
 
 /// Longest message about a line that is being typed: it fits the socket at once, or is not sent.
@@ -100,7 +118,7 @@ impl Keeper {
     /// [`ClientError`].
     pub fn connect(socket: OwnedFd) -> Result<(Self, Welcome), ClientError> {
         let mut keeper =
-            Self { socket, frames: Frames::default(), next: 0, answer: None, module: None, denials: Vec::new(), more_denials: 0, messages: Vec::new(), waits: Vec::new(), trial: None, urgent: Vec::new(), told: None };
+            Self { socket, frames: Frames::default(), next: 0, answer: None, module: None, denials: Vec::new(), more_denials: 0, messages: Vec::new(), waits: Vec::new(), trial: None, urgent: Vec::new(), told: None, end: Rc::default() };
         let deadline = Instant::now() + WELCOME;
         let mut input = None;
         loop {
@@ -111,6 +129,7 @@ impl Keeper {
             match keeper.frames.next::<FromKeeper>()? {
                 Some(FromKeeper::Welcome { facts, purpose, module, engine }) => {
                     keeper.module = module;
+                    keeper.end.set(facts.end);
                     keeper.sort()?;
                     return Ok((keeper, Welcome { facts, purpose, engine, input }));
                 }
@@ -124,6 +143,12 @@ impl Keeper {
     #[must_use]
     pub fn module(&self) -> Option<&ModuleInfo> {
         self.module.as_ref()
+    }
+
+    /// When the session ends, as it was told last.
+    #[must_use]
+    pub fn end(&self) -> Rc<Cell<UnixMs>> {
+        Rc::clone(&self.end)
     }
 
     /// Asks about a line and waits for the answer or for an interrupt.
@@ -181,15 +206,22 @@ impl Keeper {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn wish(&mut self, wish: Wish, interrupts: &Interrupts) -> Result<Option<Told>, ClientError> {
+    pub fn wish(&mut self, wish: Wish, interrupts: &Interrupts) -> Result<Wished, ClientError> {
         self.next = self.next.wrapping_add(1);
         let id = self.next;
         // an interrupt from before is not meant for it
         let _ = interrupts.take();
         self.send(&frame::encode(&ToKeeper::Wish { id, wish })?)?;
+        let mut put = false;
         loop {
-            if let Some((_, told)) = self.told.take_if(|(of, _)| *of == id) {
-                return Ok(Some(told));
+            match self.told.take_if(|(of, _)| *of == id) {
+                Some((_, Told::Put { amendment, text })) => {
+                    say(&messages::put(&amendment, &text));
+                    put = true;
+                }
+                Some((_, Told::Done(text))) => return Ok(Wished::Done(text)),
+                Some((_, Told::Refused(why))) => return Ok(Wished::Refused(why)),
+                None => {}
             }
             let [message, interrupt] = wait::readable([self.socket.as_fd(), interrupts.as_fd()], None)?;
             if message {
@@ -197,7 +229,7 @@ impl Keeper {
                 self.say_urgent();
             } else if interrupt && interrupts.take() {
                 self.send(&frame::encode(&ToKeeper::Withdraw { id })?)?;
-                return Ok(None);
+                return Ok(if put { Wished::Withdrawn } else { Wished::GivenUp });
             }
         }
     }
@@ -269,6 +301,10 @@ impl Keeper {
                     self.module = module;
                 }
                 FromKeeper::Message(text) => self.urgent.push(text),
+                FromKeeper::Extended { end } => {
+                    self.end.set(end);
+                    self.urgent.push(format!("this access was extended: it ends at {}", banner::moment(end)));
+                }
                 // to a question that only other programs ask
                 FromKeeper::Judged { .. } => {}
             }

@@ -4,7 +4,7 @@
 //! (an [`editor`], a [`plain`] terminal, a [`piped`] script, one [`command`]) and how answers look.
 
 mod allowed;
-mod banner;
+pub(crate) mod banner;
 mod command;
 mod completion;
 mod editor;
@@ -18,6 +18,7 @@ mod past;
 mod piped;
 mod plain;
 mod prompt;
+mod request;
 
 use crate::client::{Answered, ClientError, Keeper, Welcome, own_notice};
 use crate::engine::{Engine, EngineError};

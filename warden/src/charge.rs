@@ -1,14 +1,15 @@
 //! Messages between the warden and the keepers that it starts: one postcard message a packet, on a socket pair of their
-//! own. A keeper is told once what its session is; after that it can only be told to end, and what became of its questions to
-//! people.
+//! own. A keeper is told once what its session is; after that it can only be told to end, to end later, what became of its questions to
+//! people, and what is said about its request.
 
 use crate::keeper::Near;
 use portcullis_model::asking::{AskEnd, Asked, NotPut, SignedAnswer};
+use portcullis_model::grant::SignedGrant;
 use portcullis_model::id::QuestionId;
 use portcullis_model::layer::Layer;
 use portcullis_model::receipt::{EndCause, Receipt};
-use portcullis_model::wish::{Told, Wish};
 use portcullis_model::session::{ExitStatus, PtyRequest, Purpose, SessionFacts};
+use portcullis_model::wish::{Note, Told, Wish};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -83,6 +84,10 @@ pub(crate) enum Order {
         /// why
         why: NotPut,
     },
+    /// Something that it is to be told; answered by [`Report::Noted`].
+    Note(Note),
+    /// Its grant, with a later end. The keeper checks the signature itself.
+    Extended(SignedGrant),
 }
 
 /// From a keeper.
@@ -113,6 +118,11 @@ pub(crate) enum Report {
         question: QuestionId,
         /// how it ended
         end: AskEnd,
+    },
+    /// It has a note.
+    Noted {
+        /// the note's number
+        number: u64,
     },
     /// No process of the session is left; its recording is not closed yet.
     Empty,

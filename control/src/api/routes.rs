@@ -1,7 +1,7 @@
 //! Every endpoint there is, as data: the router and the test that tries each without the right are both made from it.
 
 use super::problem::Failure;
-use super::{App, BODY_MAX, BODY_WITH_MODULE_MAX, guard, health, policies, questions, requests, sessions};
+use super::{App, BODY_MAX, BODY_WITH_MODULE_MAX, amendments, guard, health, policies, questions, requests, sessions};
 use crate::config::Limits;
 use crate::domain::actor::UserRole;
 use crate::evidence;
@@ -20,6 +20,7 @@ pub enum Endpoint {
     ListSessions, ShowSession, TerminateSession, ReadRecording, ListTargets,
     ListQuestions, ShowQuestion, ApproveQuestion, RejectQuestion, PushPolicy, ListPolicies, PolicyEvents, RollbackPolicy,
     ShowPolicy, TestPassed, ShadowPolicy, CanaryPolicy, ActivatePolicy, RetirePolicy, PolicyTrial, Link, Health, Ready,
+    ExtendRequest, ShareRequest, ListAmendments, ShowAmendment, ApproveAmendment, RejectAmendment, WithdrawAmendment, ListMessages, SendMessage,
 }
 
 /// Who may call an endpoint.
@@ -42,12 +43,14 @@ const PATIENCE_WITH_MODULE: Duration = Duration::from_secs(60);
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 40] = [
         Self::CreateRequest, Self::ListRequests, Self::ShowRequest, Self::ApproveRequest, Self::RejectRequest, Self::WithdrawRequest,
         Self::CloseRequest, Self::RevokeRequest, Self::ListSessions, Self::ShowSession, Self::TerminateSession, Self::ReadRecording,
         Self::ListTargets, Self::ListQuestions, Self::ShowQuestion, Self::ApproveQuestion, Self::RejectQuestion, Self::PushPolicy, Self::ListPolicies, Self::PolicyEvents, Self::RollbackPolicy, Self::ShowPolicy,
         Self::TestPassed, Self::ShadowPolicy, Self::CanaryPolicy, Self::ActivatePolicy, Self::RetirePolicy, Self::PolicyTrial,
         Self::Link, Self::Health, Self::Ready,
+        Self::ExtendRequest, Self::ShareRequest, Self::ListAmendments, Self::ShowAmendment, Self::ApproveAmendment, Self::RejectAmendment,
+        Self::WithdrawAmendment, Self::ListMessages, Self::SendMessage,
     ];
 
     /// Its method.
@@ -56,9 +59,11 @@ impl Endpoint {
         match self {
             Self::CreateRequest | Self::ApproveRequest | Self::RejectRequest | Self::WithdrawRequest | Self::CloseRequest
             | Self::RevokeRequest | Self::TerminateSession | Self::ApproveQuestion | Self::RejectQuestion | Self::PushPolicy | Self::RollbackPolicy | Self::TestPassed
-            | Self::ShadowPolicy | Self::CanaryPolicy | Self::ActivatePolicy | Self::RetirePolicy => Method::POST,
+            | Self::ShadowPolicy | Self::CanaryPolicy | Self::ActivatePolicy | Self::RetirePolicy | Self::ExtendRequest | Self::ShareRequest
+            | Self::ApproveAmendment | Self::RejectAmendment | Self::WithdrawAmendment | Self::SendMessage => Method::POST,
             Self::ListRequests | Self::ShowRequest | Self::ListSessions | Self::ShowSession | Self::ReadRecording | Self::ListTargets
-            | Self::ListQuestions | Self::ShowQuestion | Self::ListPolicies | Self::PolicyEvents | Self::ShowPolicy | Self::PolicyTrial | Self::Link | Self::Health | Self::Ready => Method::GET,
+            | Self::ListQuestions | Self::ShowQuestion | Self::ListPolicies | Self::PolicyEvents | Self::ShowPolicy | Self::PolicyTrial | Self::Link | Self::Health | Self::Ready
+            | Self::ListAmendments | Self::ShowAmendment | Self::ListMessages => Method::GET,
         }
     }
 
@@ -95,6 +100,14 @@ impl Endpoint {
             Self::Link => "/v1/link",
             Self::Health => "/healthz",
             Self::Ready => "/readyz",
+            Self::ExtendRequest => "/v1/requests/{id}/extend",
+            Self::ShareRequest => "/v1/requests/{id}/share",
+            Self::ListMessages | Self::SendMessage => "/v1/requests/{id}/messages",
+            Self::ListAmendments => "/v1/amendments",
+            Self::ShowAmendment => "/v1/amendments/{id}",
+            Self::ApproveAmendment => "/v1/amendments/{id}/approve",
+            Self::RejectAmendment => "/v1/amendments/{id}/reject",
+            Self::WithdrawAmendment => "/v1/amendments/{id}/withdraw",
         }
     }
 
@@ -102,11 +115,16 @@ impl Endpoint {
     #[must_use]
     pub fn access(self) -> Access {
         match self {
-            Self::CreateRequest | Self::WithdrawRequest | Self::CloseRequest => Access::Roles(&[UserRole::Operator]),
-            Self::ApproveRequest | Self::RejectRequest | Self::ApproveQuestion | Self::RejectQuestion => Access::Roles(&[UserRole::Approver]),
+            Self::CreateRequest | Self::WithdrawRequest | Self::CloseRequest | Self::ExtendRequest | Self::ShareRequest | Self::WithdrawAmendment => {
+                Access::Roles(&[UserRole::Operator])
+            }
+            Self::SendMessage => Access::Roles(&[UserRole::Operator, UserRole::Approver, UserRole::ProviderSecurity]),
+            Self::ApproveRequest | Self::RejectRequest | Self::ApproveQuestion | Self::RejectQuestion | Self::ApproveAmendment | Self::RejectAmendment => {
+                Access::Roles(&[UserRole::Approver])
+            }
             Self::RevokeRequest | Self::TerminateSession => Access::Roles(ENDERS),
             Self::ListRequests | Self::ShowRequest | Self::ListSessions | Self::ShowSession | Self::ListTargets | Self::ListQuestions
-            | Self::ShowQuestion => Access::Roles(&UserRole::ALL),
+            | Self::ShowQuestion | Self::ListAmendments | Self::ShowAmendment | Self::ListMessages => Access::Roles(&UserRole::ALL),
             Self::ReadRecording => Access::Roles(&evidence::READ_BY),
             Self::PushPolicy | Self::RollbackPolicy | Self::TestPassed | Self::ShadowPolicy | Self::CanaryPolicy | Self::ActivatePolicy
             | Self::RetirePolicy => Access::Roles(&[UserRole::PolicyAdmin]),
@@ -182,6 +200,15 @@ impl Endpoint {
             Self::Link => get(sessions::link),
             Self::Health => get(health::alive),
             Self::Ready => get(health::ready),
+            Self::ExtendRequest => post(amendments::extend),
+            Self::ShareRequest => post(amendments::share),
+            Self::ListAmendments => get(amendments::list),
+            Self::ShowAmendment => get(amendments::show),
+            Self::ApproveAmendment => post(amendments::approve),
+            Self::RejectAmendment => post(amendments::reject),
+            Self::WithdrawAmendment => post(amendments::withdraw),
+            Self::ListMessages => get(amendments::messages),
+            Self::SendMessage => post(amendments::say),
         }
     }
 }

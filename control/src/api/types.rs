@@ -3,9 +3,11 @@
 //! Times are milliseconds since 1970 in UTC; durations carry their unit in the name. What comes in is read strictly:
 //! an unknown field is refused. What goes out may gain fields within one version of the API.
 
+mod amendments;
 mod policies;
 mod questions;
 
+pub use amendments::*;
 pub use policies::*;
 pub use questions::*;
 
@@ -49,14 +51,14 @@ pub struct CreateRequest {
     pub idle_timeout_s: Option<u32>,
 }
 
-/// Body of `approve`.
+/// Body of `approve`, of a request and of an amendment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub struct Approval {
     /// Why; may be empty.
     #[serde(default)]
     pub reason: String,
-    /// A shorter duration than was asked for, in seconds.
+    /// A shorter duration than was asked for, in seconds; for requests, and amendments that give more time.
     #[serde(default)]
     pub duration_s: Option<u64>,
 }
@@ -116,6 +118,9 @@ pub struct RequestView {
     pub not_after: Option<UnixMs>,
     /// The temporary account to log in as, the same on each target; none before it is active.
     pub account: Option<AccountName>,
+    /// The request of another operator that this one was shared from; it ends with that one at the latest.
+    #[serde(default)]
+    pub shared_from: Option<RequestId>,
 }
 
 /// A request with everything about it.
@@ -131,6 +136,15 @@ pub struct RequestDetail {
     pub grants: Vec<GrantView>,
     /// Its sessions, newest first, at most 100.
     pub sessions: Vec<SessionView>,
+    /// Requests of other operators that were shared from it.
+    #[serde(default)]
+    pub shared: Vec<RequestView>,
+    /// What was proposed to be changed in it, newest first, at most 100.
+    #[serde(default)]
+    pub amendments: Vec<AmendmentView>,
+    /// What was said about it, in order.
+    #[serde(default)]
+    pub messages: Vec<MessageView>,
 }
 
 /// One thing that happened to a request.

@@ -63,7 +63,10 @@ impl Desk {
         write.record(&request, &moved).await?;
         match tick {
             Tick::Start => self.issue(&mut write, &request).await?,
-            Tick::Expire => self.recall(&mut write, &request, &moved).await?,
+            Tick::Expire => {
+                self.recall(&mut write, &request, &moved).await?;
+                self.end_shared(&mut write, &request, &moved).await?;
+            }
             Tick::Lapse => {}
         }
         write.commit().await?;

@@ -69,6 +69,34 @@ impl Desk {
         Ok(())
     }
 
+    /// A later end for every grant of a request whose term was extended: the same grants, signed anew.
+    pub(super) async fn prolong(&self, write: &mut Write, request: &AccessRequest) -> Result<(), DeskError> {
+        let term = request.term().ok_or_else(|| DeskError::Conflict("the request has no term".to_owned()))?;
+        for stored in write.grants(&request.facts().id).await?.into_iter().filter(|stored| stored.revocation.is_none()) {
+            // what was signed before is the source: nothing but the end changes
+            let known = stored.signed.verify(&self.key.verifying_key(), stored.target.as_str())?;
+            let grant = Grant { not_after: term.not_after, ..known };
+            let signed = Signed::sign(&grant, &self.key)?;
+            write.extend_grant(&grant, &signed).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends what was shared from a request that has just ended, in the same way. What has ended by itself stays as it is.
+    pub(super) async fn end_shared(&self, write: &mut Write, request: &AccessRequest, transition: &Transition) -> Result<(), DeskError> {
+        if !transition.to().is_terminal() {
+            return Ok(());
+        }
+        for shared in write.shared_from(&request.facts().id).await? {
+            let mut shared = shared.request;
+            // one that is not to end yet by its own clock, or not in this way, ends by itself: its time is never longer
+            let Ok(moved) = shared.apply(transition.act().follow(), self.limits.duration_min_s) else { continue };
+            write.record(&shared, &moved).await?;
+            self.recall(write, &shared, &moved).await?;
+        }
+        Ok(())
+    }
+
     /// Tells the nodes' connections to look into the books.
     pub(super) fn wake(&self, targets: &[TargetName]) {
         for target in targets {

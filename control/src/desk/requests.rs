@@ -1,6 +1,6 @@
 //! What people do with requests.
 
-use super::{Desk, DeskError, entropy, now, sees, view};
+use super::{Desk, DeskError, entropy, now, sees, thread, view};
 use crate::api::types::{Ended, Page, RequestDetail, RequestView};
 use crate::domain::act::{Act, Approver, Forbidden, Step, Tick};
 use crate::domain::actor::{Actor, UserRole};
@@ -94,6 +94,7 @@ impl Desk {
             idle_timeout_s,
             created: now,
             lapses: now.plus(limits.unanswered_s.saturating_mul(1000)),
+            shared_from: None,
         })
     }
 
@@ -202,6 +203,7 @@ impl Desk {
         let moved = request.apply(act, self.limits.duration_min_s)?;
         write.record(&request, &moved).await?;
         self.recall(&mut write, &request, &moved).await?;
+        self.end_shared(&mut write, &request, &moved).await?;
         write.commit().await?;
         self.wake(&request.facts().targets);
         tracing::info!(request = %id, by = %actor.name, %event, state = %request.state(), "request moved");
@@ -220,7 +222,11 @@ impl Desk {
             let ended = {
                 let mut read = self.store.read().await?;
                 let stored = read.request(id).await?.filter(|stored| sees(actor, &stored.request)).ok_or(DeskError::NotFound("request"))?;
-                view::ended(&stored, read.grants(id).await?)
+                let mut grants = read.grants(id).await?;
+                for shared in read.ever_shared_from(id).await? {
+                    grants.extend(read.grants(&shared.request.facts().id).await?);
+                }
+                view::ended(&stored, grants)
             };
             if ended.complete || tokio::time::timeout_at(deadline, answers.changed()).await.is_err() {
                 return Ok(ended);
@@ -242,6 +248,9 @@ impl Desk {
             history: read.history(id).await?.into_iter().map(view::history).collect(),
             grants: read.grants(id).await?.into_iter().map(view::grant).collect(),
             sessions: read.sessions(&filter, SESSIONS).await?.into_iter().map(view::session).collect(),
+            shared: read.ever_shared_from(id).await?.iter().map(view::request).collect(),
+            amendments: self.amendments_of(&mut read, &stored).await?,
+            messages: read.messages(&thread::root(&stored)).await?.into_iter().map(view::message).collect(),
         })
     }
 

@@ -1,7 +1,8 @@
 //! From the books' types to the API's.
 
-use crate::api::types::{AnswerView, EndResult, Ended, GrantView, HistoryEntry, QuestionState, QuestionView, RequestView, RevocationView, SessionView, TargetEnd};
-use crate::store::{HistoryRow, StoredAnswer, StoredGrant, StoredQuestion, StoredRequest, StoredSession};
+use crate::api::types::{AmendmentView, AmendmentKind, AnswerView, EndResult, Ended, GrantView, HistoryEntry, MessageView, QuestionState, QuestionView, RequestView, RevocationView, SessionView, TargetEnd};
+use crate::domain::amendment::Amendment;
+use crate::store::{HistoryRow, StoredAmendment, StoredAnswer, StoredGrant, StoredMessage, StoredQuestion, StoredRequest, StoredSession};
 use portcullis_model::time::UnixMs;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub(super) fn request(stored: &StoredRequest) -> RequestView {
         not_before: term.map(|term| term.not_before),
         not_after: term.map(|term| term.not_after),
         account: stored.account.clone(),
+        shared_from: facts.shared_from.clone(),
     }
 }
 
@@ -73,6 +75,44 @@ pub(super) fn question(stored: StoredQuestion, of: &StoredRequest, now: UnixMs) 
     let answer = answer.map(|StoredAnswer { choice, by, at, comment }| AnswerView { choice, by, at, comment });
     let (end, ended) = end.unzip();
     QuestionView { asked, state, request, operator: facts.operator.to_string(), action: facts.action, answer, end, ended }
+}
+
+pub(super) fn amendment(stored: StoredAmendment, of: &StoredRequest) -> AmendmentView {
+    let facts = of.request.facts();
+    let what = stored.what.to_string();
+    let kind = match stored.what {
+        Amendment::Extend { for_s } => AmendmentKind::Extend { for_s },
+        Amendment::Share { operator, key, known_from } => AmendmentKind::Share {
+            operator: operator.to_string(),
+            key_fingerprint: key.fingerprint().to_owned(),
+            public_key: key.as_str().to_owned(),
+            known_from,
+        },
+    };
+    let (decided_by, decided) = stored.decided.unzip();
+    AmendmentView {
+        id: stored.id,
+        request: stored.request,
+        operator: facts.operator.to_string(),
+        action: facts.action,
+        session: stored.session,
+        at: stored.at,
+        by: stored.by,
+        reason: stored.reason,
+        kind,
+        what,
+        not_after: of.request.term().map(|term| term.not_after),
+        state: stored.state,
+        decided,
+        decided_by,
+        comment: stored.comment,
+        shared_as: stored.shared_as,
+    }
+}
+
+pub(super) fn message(stored: StoredMessage) -> MessageView {
+    let StoredMessage { at, by, role, session, text } = stored;
+    MessageView { at, by, role, session, text }
 }
 
 pub(super) fn ended(stored: &StoredRequest, grants: Vec<StoredGrant>) -> Ended {

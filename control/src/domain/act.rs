@@ -6,14 +6,16 @@
 //! | approve | approver | neither the requester nor the operator that the request is for |
 //! | reject | approver | - |
 //! | withdraw, close | operator | the requester |
-//! | close | operator | whom the request is for, from inside a session |
+//! | propose, retract (an amendment) | operator | the requester |
+//! | close, propose, retract | operator | whom the request is for, from inside a session |
+//! | extend, share, decline (an amendment) | approver | neither the requester nor the operator that the request is for |
 //! | revoke | approver, provider-security | - |
 //! | lapse, start, expire | the clock | - |
 
 use super::actor::{Actor, UserRole};
 use super::life::Event;
-use super::request::Facts;
-use super::text::{Comment, Reason};
+use super::request::{Extension, Facts};
+use super::text::Comment;
 use portcullis_model::time::UnixMs;
 
 /// Who caused something.
@@ -62,6 +64,9 @@ pub enum Forbidden {
     /// Segregation of duties.
     #[error("a request cannot be approved by the person who made it or whom it is for")]
     OwnRequest,
+    /// Only those who have a say in a request talk about it.
+    #[error("the role {0} may not say anything about a request")]
+    Message(UserRole),
     /// Only policy admins change policies.
     #[error("the role {0} may not change policies")]
     Policies(UserRole),
@@ -105,6 +110,32 @@ pub enum Step {
     Close,
     /// End it before its time.
     Revoke,
+    /// Propose an amendment.
+    Propose,
+    /// Take an amendment back.
+    Retract,
+}
+
+/// What an operator does to the request from inside a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Within {
+    /// Be done.
+    Close,
+    /// Propose an amendment.
+    Propose,
+    /// Take an amendment back.
+    Retract,
+}
+
+/// What an approver says to an amendment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    /// More time.
+    Extend(Extension),
+    /// Another operator.
+    Share,
+    /// No.
+    Decline,
 }
 
 /// What the clock does to a request.
@@ -127,12 +158,13 @@ pub struct Act {
     at: UnixMs,
     why: Comment,
     duration_s: Option<u64>,
+    extension: Option<Extension>,
 }
 
 impl Act {
     /// An approval, for a shorter duration if one is given.
     pub fn approve(by: Approver, at: UnixMs, why: Comment, duration_s: Option<u64>) -> Self {
-        Self { event: Event::Approve, author: Author::Person(by.0), at, why, duration_s }
+        Self { event: Event::Approve, author: Author::Person(by.0), at, why, duration_s, extension: None }
     }
 
     /// A person's step.
@@ -145,6 +177,8 @@ impl Act {
             Step::Withdraw => (Event::Withdraw, &[UserRole::Operator]),
             Step::Close => (Event::Close, &[UserRole::Operator]),
             Step::Revoke => (Event::Revoke, &[UserRole::Approver, UserRole::ProviderSecurity]),
+            Step::Propose => (Event::Propose, &[UserRole::Operator]),
+            Step::Retract => (Event::Retract, &[UserRole::Operator]),
         };
         if !roles.contains(&actor.role) {
             return Err(Forbidden::Role { role: actor.role, event });
@@ -152,13 +186,33 @@ impl Act {
         if actor.role == UserRole::Operator && actor.name != request.requested_by {
             return Err(Forbidden::NotRequester(event));
         }
-        Ok(Self { event, author: Author::Person(actor.clone()), at, why, duration_s: None })
+        Ok(Self { event, author: Author::Person(actor.clone()), at, why, duration_s: None, extension: None })
     }
 
-    /// The operator closes the request from inside a session, whose key is the operator's.
-    pub fn close_within(request: &Facts, at: UnixMs, why: Reason) -> Self {
+    /// What the operator whom the request is for does from inside a session, whose key is that operator's.
+    pub fn within(within: Within, request: &Facts, at: UnixMs, why: Comment) -> Self {
         let actor = Actor { name: request.operator.clone(), role: UserRole::Operator };
-        Self { event: Event::Close, author: Author::Person(actor), at, why: why.into(), duration_s: None }
+        let event = match within {
+            Within::Close => Event::Close,
+            Within::Propose => Event::Propose,
+            Within::Retract => Event::Retract,
+        };
+        Self { event, author: Author::Person(actor), at, why, duration_s: None, extension: None }
+    }
+
+    /// What an approver says to an amendment.
+    pub fn decide(by: Approver, decided: Decided, at: UnixMs, why: Comment) -> Self {
+        let (event, extension) = match decided {
+            Decided::Extend(extension) => (Event::Extend, Some(extension)),
+            Decided::Share => (Event::Share, None),
+            Decided::Decline => (Event::Decline, None),
+        };
+        Self { event, author: Author::Person(by.0), at, why, duration_s: None, extension }
+    }
+
+    /// The same, for a request that was shared from the one that it was done to.
+    pub fn follow(&self) -> Self {
+        Self { event: self.event, author: self.author.clone(), at: self.at, why: self.why.clone(), duration_s: None, extension: self.extension }
     }
 
     /// The clock's doing.
@@ -168,7 +222,7 @@ impl Act {
             Tick::Start => Event::Start,
             Tick::Expire => Event::Expire,
         };
-        Self { event, author: Author::System, at, why, duration_s: None }
+        Self { event, author: Author::System, at, why, duration_s: None, extension: None }
     }
 
     /// What happens.
@@ -193,6 +247,12 @@ impl Act {
     #[must_use]
     pub fn why(&self) -> &Comment {
         &self.why
+    }
+
+    /// The time that it gives, for an extension.
+    #[must_use]
+    pub fn extension(&self) -> Option<Extension> {
+        self.extension
     }
 
     /// The shorter duration of an approval.

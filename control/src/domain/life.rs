@@ -8,7 +8,9 @@
 //! | approved, active | revoke | revoked |
 //! | approved, active | expire | expired |
 //! | active | close | completed |
+//! | active | propose, retract, decline, extend, share | active |
 //!
+//! The last row is about amendments: see [`super::amendment`].
 //! An approved request expires without having been active when its whole time passed while the controller was away.
 
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,16 @@ pub enum Event {
     Expire,
     /// Somebody ends it before its time.
     Revoke,
+    /// Its operator proposes an amendment.
+    Propose,
+    /// Its operator takes an amendment back.
+    Retract,
+    /// An approver said no to an amendment.
+    Decline,
+    /// An approver gave it more time.
+    Extend,
+    /// An approver let another operator in.
+    Share,
 }
 
 /// The table has no such row.
@@ -71,7 +83,7 @@ pub struct Refused {
 }
 
 /// The table: every row there is.
-pub const TABLE: [(State, Event, State); 10] = [
+pub const TABLE: [(State, Event, State); 15] = [
     (State::Waiting, Event::Approve, State::Approved),
     (State::Waiting, Event::Reject, State::Rejected),
     (State::Waiting, Event::Withdraw, State::Withdrawn),
@@ -82,6 +94,11 @@ pub const TABLE: [(State, Event, State); 10] = [
     (State::Active, Event::Close, State::Completed),
     (State::Active, Event::Expire, State::Expired),
     (State::Active, Event::Revoke, State::Revoked),
+    (State::Active, Event::Propose, State::Active),
+    (State::Active, Event::Retract, State::Active),
+    (State::Active, Event::Decline, State::Active),
+    (State::Active, Event::Extend, State::Active),
+    (State::Active, Event::Share, State::Active),
 ];
 
 /// The state after `event` in `state`.
@@ -129,8 +146,10 @@ impl State {
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Approve, Self::Reject, Self::Withdraw, Self::Lapse, Self::Start, Self::Close, Self::Expire, Self::Revoke];
+    pub const ALL: [Self; 13] = [
+        Self::Approve, Self::Reject, Self::Withdraw, Self::Lapse, Self::Start, Self::Close, Self::Expire, Self::Revoke, Self::Propose, Self::Retract,
+        Self::Decline, Self::Extend, Self::Share,
+    ];
 
     /// The name in the API and in the store.
     #[must_use]
@@ -144,6 +163,11 @@ impl Event {
             Self::Close => "close",
             Self::Expire => "expire",
             Self::Revoke => "revoke",
+            Self::Propose => "propose",
+            Self::Retract => "retract",
+            Self::Decline => "decline",
+            Self::Extend => "extend",
+            Self::Share => "share",
         }
     }
 

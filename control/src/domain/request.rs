@@ -37,6 +37,8 @@ pub struct Facts {
     pub created: UnixMs,
     /// When it lapses if nobody answers.
     pub lapses: UnixMs,
+    /// The request of another operator that this one was admitted to; it ends with that one at the latest.
+    pub shared_from: Option<RequestId>,
 }
 
 /// The time in which access is granted, from approval on.
@@ -46,6 +48,15 @@ pub struct Term {
     pub not_before: UnixMs,
     /// Not from then on.
     pub not_after: UnixMs,
+}
+
+/// More time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extension {
+    /// How much, in seconds.
+    pub by_s: u64,
+    /// The longest that access may last in all, in seconds.
+    pub max_s: u64,
 }
 
 /// A request.
@@ -83,6 +94,16 @@ pub enum Refused {
         asked: u64,
         /// the shortest
         min: u64,
+    },
+    /// An extension to more than the longest time, or by nothing.
+    #[error("{by} s more make {total} s in all, and {max} s is the longest")]
+    TooLong {
+        /// what was asked for
+        by: u64,
+        /// from the beginning to the new end
+        total: u64,
+        /// the longest
+        max: u64,
     },
     /// The clock is early, or the waiting request has lapsed though nobody wrote it down yet.
     #[error("it is too {0} for the event {1}")]
@@ -148,7 +169,11 @@ impl AccessRequest {
                 self.due(act.at(), self.term.map(|t| t.not_after), Event::Expire)?;
                 self.term
             }
-            Event::Reject | Event::Withdraw | Event::Close | Event::Revoke => self.term,
+            Event::Extend => Some(self.extend(&act)?),
+            Event::Propose | Event::Retract | Event::Decline | Event::Share if self.term.is_none_or(|term| act.at() >= term.not_after) => {
+                return Err(Refused::Time("late", act.event()));
+            }
+            Event::Reject | Event::Withdraw | Event::Close | Event::Revoke | Event::Propose | Event::Retract | Event::Decline | Event::Share => self.term,
         };
         let transition = Transition { from: self.state, to, act, entry: self.entries };
         self.state = to;
@@ -168,6 +193,27 @@ impl AccessRequest {
         }
         let not_before = self.facts.start.map_or(act.at(), |start| start.max(act.at()));
         Ok(Term { not_before, not_after: not_before.plus(approved.saturating_mul(1000)) })
+    }
+
+    /// The term with a later end.
+    ///
+    /// # Errors
+    /// When it is over by `now`, is not longer, or is too long in all.
+    pub fn extended(&self, extension: Extension, now: UnixMs) -> Result<Term, Refused> {
+        let Extension { by_s: by, max_s: max } = extension;
+        let Some(term) = self.term.filter(|term| now < term.not_after) else { return Err(Refused::Time("late", Event::Extend)) };
+        let not_after = term.not_after.plus(by.saturating_mul(1000));
+        let total = not_after.since(term.not_before).div_ceil(1000);
+        if by == 0 || total > max {
+            return Err(Refused::TooLong { by, total, max });
+        }
+        Ok(Term { not_after, ..term })
+    }
+
+    fn extend(&self, act: &Act) -> Result<Term, Refused> {
+        // an act of this event always carries one
+        let extension = act.extension().unwrap_or(Extension { by_s: 0, max_s: 0 });
+        self.extended(extension, act.at())
     }
 
     fn due(&self, now: UnixMs, at: Option<UnixMs>, event: Event) -> Result<(), Refused> {

@@ -228,9 +228,10 @@ async fn record(socket: &mut WebSocket, desk: &Desk, target: &TargetName, messag
             }
         }
         FromNode::Wish { session, number, wish } => {
-            let told = desk.wish(target, &session, &wish).await?;
+            let told = desk.wish(target, &session, wish).await?;
             say(socket, &ToNode::Told { session, number, told }).await?;
         }
+        FromNode::Noted { session, number } => desk.noted(target, &session, number).await?,
         FromNode::AskOver { session, question, end } => desk.ask_over(target, &session, &question, end).await?,
         FromNode::Trial(report) => desk.trial_reported(target, *report).await?,
         // these two are about the connection itself, which has dealt with them

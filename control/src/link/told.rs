@@ -2,7 +2,7 @@
 
 use crate::domain::deployment::Deployment;
 use crate::store::Orders;
-use portcullis_model::grant::SignedRevocation;
+use portcullis_model::grant::{SignedGrant, SignedRevocation};
 use portcullis_model::id::{GrantId, QuestionId, SessionId};
 use portcullis_model::wire::link::ToNode;
 use std::collections::{HashMap, HashSet};
@@ -17,10 +17,11 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// What was told, and when.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    grants: HashSet<GrantId>,
+    grants: HashMap<GrantId, SignedGrant>,
     revocations: HashMap<GrantId, Instant>,
     ends: HashMap<SessionId, Instant>,
     answers: HashMap<QuestionId, Instant>,
+    notes: HashMap<u64, Instant>,
     policies: HashMap<u64, Instant>,
     enforced: u64,
 }
@@ -37,7 +38,7 @@ fn is_due<K: std::hash::Hash + Eq + Clone>(told: &mut HashMap<K, Instant>, id: &
 impl Told {
     /// The first message, after which grants that the node has not confirmed are told once more, since it answers those.
     pub(super) fn state(&mut self, orders: &Orders, now: Instant) -> ToNode {
-        self.grants = orders.grants.iter().filter(|(_, deployment, _)| *deployment == Deployment::Deployed).map(|(id, _, _)| id.clone()).collect();
+        self.grants = orders.grants.iter().filter(|(_, deployment, _)| *deployment == Deployment::Deployed).map(|(id, _, grant)| (id.clone(), grant.clone())).collect();
         let first = orders.revocations.iter().take(IN_STATE);
         self.revocations = first.clone().map(|(id, _)| (id.clone(), now)).collect();
         ToNode::State {
@@ -60,7 +61,7 @@ impl Told {
         let open: HashSet<_> = orders.ends.iter().cloned().collect();
         self.ends.retain(|id, _| open.contains(id));
         let open: HashSet<_> = orders.grants.iter().map(|(id, _, _)| id.clone()).collect();
-        self.grants.retain(|id| open.contains(id));
+        self.grants.retain(|id, _| open.contains(id));
         for (id, revocation) in orders.revocations {
             if is_due(&mut self.revocations, &id, now) {
                 news.push(ToNode::Revoke(revocation));
@@ -86,8 +87,17 @@ impl Told {
             }
         }
         for (id, _, grant) in orders.grants {
-            if self.grants.insert(id) {
+            // one that was told and ends later now is told anew
+            if self.grants.get(&id) != Some(&grant) {
+                self.grants.insert(id, grant.clone());
                 news.push(ToNode::Grant(grant));
+            }
+        }
+        let open: HashSet<_> = orders.notes.iter().map(|(_, note)| note.number).collect();
+        self.notes.retain(|number, _| open.contains(number));
+        for (session, note) in orders.notes {
+            if is_due(&mut self.notes, &note.number, now) {
+                news.push(ToNode::Note { session, note });
             }
         }
         news

@@ -11,6 +11,7 @@ use portcullis_model::id::{GrantId, QuestionId, RequestId, SessionId};
 use portcullis_model::policy::SignedPolicyAssignment;
 use portcullis_model::receipt::RevokeReceipt;
 use portcullis_model::time::UnixMs;
+use portcullis_model::wish::Note;
 use std::collections::BTreeSet;
 
 /// A grant as the store has it.
@@ -62,6 +63,8 @@ pub struct Orders {
     pub policies: Option<(u64, SignedPolicyAssignment)>,
     /// Answers to questions of its sessions, oldest first.
     pub answers: Vec<(QuestionId, SignedAnswer)>,
+    /// What its sessions are to be told, oldest first.
+    pub notes: Vec<(SessionId, Note)>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -174,6 +177,7 @@ impl View {
         .fetch_all(self.connection())
         .await?;
         let answers = self.answers(target.as_str(), limit).await?;
+        let notes = self.notes(target.as_str(), limit).await?;
         let policies = self.assignment(target).await?.map(|told| (told.sequence, told.signed));
         let grants = grants.into_iter().map(|(id, deployment, signed)| {
             let of = Of { table: "grant", id: &id };
@@ -190,6 +194,7 @@ impl View {
             ends: ends.collect::<Result<_, StoreError>>()?,
             policies,
             answers,
+            notes,
         })
     }
 }
@@ -244,6 +249,21 @@ impl Write {
         .bind(Deployment::Pending.name())
         .execute(self.connection())
         .await?;
+        Ok(())
+    }
+
+    /// A grant that ends later: pending again until its target has it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn extend_grant(&mut self, grant: &Grant, signed: &SignedGrant) -> Result<(), StoreError> {
+        sqlx::query("UPDATE grants SET not_after_ms = $1, signed = $2, deployment = $3, error = '' WHERE id = $4 AND live = 1")
+            .bind(sql(grant.not_after.0))
+            .bind(serde_json::to_string(signed)?)
+            .bind(Deployment::Pending.name())
+            .bind(grant.id.as_str())
+            .execute(self.connection())
+            .await?;
         Ok(())
     }
 

@@ -68,6 +68,7 @@ struct Row {
     not_before_ms: Option<i64>,
     not_after_ms: Option<i64>,
     entries: i64,
+    shared_from: Option<String>,
     account: Option<String>,
 }
 
@@ -100,6 +101,7 @@ impl Row {
             idle_timeout_s: of.number("idle_timeout_s", self.idle_timeout_s)?,
             created: time(self.created_ms),
             lapses: time(self.lapses_ms),
+            shared_from: self.shared_from.map(|id| of.get("shared_from", id.parse().ok())).transpose()?,
         };
         let state = of.get("state", State::from_name(&self.state))?;
         let term = match (self.not_before_ms, self.not_after_ms) {
@@ -163,6 +165,53 @@ impl View {
             requests.push(self.with_targets(row).await?);
         }
         Ok(requests)
+    }
+
+    /// Requests that were shared from this one, and are in force or to be.
+    ///
+    /// # Errors
+    /// When the database fails or a row does not read.
+    pub async fn shared_from(&mut self, id: &RequestId) -> Result<Vec<StoredRequest>, StoreError> {
+        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM requests WHERE shared_from = $1 AND state IN ('approved', 'active') ORDER BY id")
+            .bind(id.as_str())
+            .fetch_all(self.connection())
+            .await?;
+        self.all_of(ids).await
+    }
+
+    /// All requests that were ever shared from this one.
+    ///
+    /// # Errors
+    /// When the database fails or a row does not read.
+    pub async fn ever_shared_from(&mut self, id: &RequestId) -> Result<Vec<StoredRequest>, StoreError> {
+        let ids: Vec<String> =
+            sqlx::query_scalar("SELECT id FROM requests WHERE shared_from = $1 ORDER BY created_ms, id").bind(id.as_str()).fetch_all(self.connection()).await?;
+        self.all_of(ids).await
+    }
+
+    async fn all_of(&mut self, ids: Vec<String>) -> Result<Vec<StoredRequest>, StoreError> {
+        let mut requests = Vec::with_capacity(ids.len());
+        for id in ids {
+            let of = Of { table: "request", id: &id };
+            requests.extend(self.request(&of.get("id", id.parse().ok())?).await?);
+        }
+        Ok(requests)
+    }
+
+    /// The request with which a key of this operator was approved last, of those that were made with this token.
+    ///
+    /// # Errors
+    /// When the database fails or a row does not read.
+    pub async fn last_approved_of(&mut self, operator: &PersonName, requested_by: &PersonName) -> Result<Option<StoredRequest>, StoreError> {
+        let ids: Vec<String> = sqlx::query_scalar(
+            "SELECT id FROM requests WHERE operator = $1 AND requested_by = $2 AND not_after_ms IS NOT NULL AND state <> 'revoked'
+             ORDER BY created_ms DESC, id DESC LIMIT 1",
+        )
+        .bind(operator.as_str())
+        .bind(requested_by.as_str())
+        .fetch_all(self.connection())
+        .await?;
+        Ok(self.all_of(ids).await?.pop())
     }
 
     /// What happened to a request, in order.
@@ -239,8 +288,8 @@ impl Write {
         let facts = request.facts();
         sqlx::query(
             "INSERT INTO requests (id, operator, requested_by, public_key, action, ticket, reason, duration_s, start_ms, idle_timeout_s,
-                                   created_ms, lapses_ms, state, not_before_ms, not_after_ms, entries)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, NULL, NULL, $14)",
+                                   created_ms, lapses_ms, state, not_before_ms, not_after_ms, entries, shared_from)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, NULL, NULL, $14, $15)",
         )
         .bind(facts.id.as_str())
         .bind(facts.operator.as_str())
@@ -256,6 +305,7 @@ impl Write {
         .bind(sql(facts.lapses.0))
         .bind(request.state().name())
         .bind(sql(request.entries()))
+        .bind(facts.shared_from.as_ref().map(RequestId::as_str))
         .execute(self.connection())
         .await?;
         for (position, target) in (0i64..).zip(&facts.targets) {
@@ -309,7 +359,11 @@ impl Write {
             role: act.author().role(),
             reason: act.why().to_string(),
         };
-        self.insert_history(id, transition.entry(), &line).await
+        self.insert_history(id, transition.entry(), &line).await?;
+        if transition.to().is_terminal() {
+            self.lapse_amendments(id, act.at()).await?;
+        }
+        Ok(())
     }
 
     async fn insert_history(&mut self, id: &RequestId, entry: u64, line: &HistoryRow) -> Result<(), StoreError> {

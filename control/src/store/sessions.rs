@@ -215,6 +215,7 @@ impl Write {
         .await?;
         if done.rows_affected() == 1 {
             self.end_questions_of(&receipt.session, now).await?;
+            self.drop_notes_of(&receipt.session).await?;
         }
         Ok(done.rows_affected() == 1)
     }

@@ -38,6 +38,7 @@ fn request(number: u8) -> AccessRequest {
         idle_timeout_s: 60,
         created: UnixMs(1000),
         lapses: UnixMs(100_000),
+        shared_from: None,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::api::{Api, As};
 use super::screen::{Screen, shown, time};
-use super::{CliError, Desk, Outcome, question};
+use super::{CliError, Desk, Outcome, amendment, question};
 use crate::config::duration;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -12,7 +12,7 @@ use portcullis_control::domain::key::PublicKey;
 use portcullis_control::domain::life::State;
 use portcullis_model::action::Action;
 use portcullis_model::asking::Choice;
-use portcullis_model::id::{QuestionId, RequestId};
+use portcullis_model::id::{AmendmentId, QuestionId, RequestId};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -74,6 +74,75 @@ pub(super) enum Verb {
         /// What was done
         #[arg(long)]
         reason: String,
+    },
+    /// Ask for more time; an approver decides
+    Extend {
+        id: RequestId,
+        /// How much more, as in 1h
+        #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
+        duration: Duration,
+        /// Why
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Ask that another operator work beside the first, with an account and a key of their own; an approver decides
+    Share {
+        id: RequestId,
+        /// The other operator's name
+        #[arg(long)]
+        operator: String,
+        /// That operator's public key file [default: the key that was approved for that operator last]
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// Why
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// List what operators propose to change in requests in force, newest first
+    Amendments {
+        /// Only those in this state: open, approved, declined, retracted or lapsed
+        #[arg(long)]
+        state: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+        limit: u32,
+    },
+    /// Show one of them, all of it
+    Amendment {
+        id: AmendmentId,
+    },
+    /// Decide about one
+    Decide {
+        id: AmendmentId,
+        /// approve or reject
+        #[arg(value_parser = choice)]
+        answer: Choice,
+        /// Why; the operator sees it
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// Less time than was asked for
+        #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
+        duration: Option<Duration>,
+    },
+    /// Take one back before it is decided
+    Retract {
+        id: AmendmentId,
+        /// Why
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Read what was said about a request
+    Messages {
+        id: RequestId,
+    },
+    /// Say something about a request; its operators read it in their sessions
+    Say {
+        id: RequestId,
+        /// What
+        text: String,
+        /// Say it as the requester, not as an approver
+        #[arg(long)]
+        as_operator: bool,
     },
     /// List what sessions wait for an approver's answer to, newest first
     Questions {
@@ -161,6 +230,17 @@ pub(super) async fn run(desk: &Desk, verb: Verb) -> Result<Outcome, CliError> {
         Verb::Reject { id, reason } => change(desk, As::Approver, &id, "reject", reason).await,
         Verb::Withdraw { id, reason } => change(desk, As::Operator, &id, "withdraw", reason).await,
         Verb::Close { id, reason } => end(desk, As::Operator, &id, "close", reason).await,
+        Verb::Extend { id, duration, reason } => amendment::extend(desk, &id, duration, reason).await,
+        Verb::Share { id, operator, key, reason } => {
+            let public_key = key.map(|file| read_public_key(&file)).transpose()?;
+            amendment::share(desk, &id, operator, public_key, reason).await
+        }
+        Verb::Amendments { state, limit } => amendment::list(desk, state, limit).await,
+        Verb::Amendment { id } => amendment::show(desk, &id).await,
+        Verb::Decide { id, answer, reason, duration } => amendment::decide(desk, &id, answer, reason, duration).await,
+        Verb::Retract { id, reason } => amendment::retract(desk, &id, reason).await,
+        Verb::Messages { id } => amendment::messages(desk, &id).await,
+        Verb::Say { id, text, as_operator } => amendment::say(desk, &id, text, if as_operator { As::Operator } else { As::Approver }).await,
         Verb::Questions { state, limit } => question::list(desk, state, limit).await,
         Verb::Question { id } => question::show(desk, &id).await,
         Verb::Answer { id, answer, reason } => question::answer(desk, &id, answer, reason).await,
@@ -278,7 +358,7 @@ async fn show(desk: &Desk, api: &Api, detail: RequestDetail) -> Result<Outcome, 
 }
 
 fn describe(screen: Screen, shown: &Shown) -> std::io::Result<()> {
-    let Shown { detail: RequestDetail { request, public_key: _, history, grants, sessions }, ssh } = shown;
+    let Shown { detail: RequestDetail { request, public_key: _, history, grants, sessions, shared, amendments, messages }, ssh } = shown;
     screen.fields(&[
         ("request", request.id.to_string()),
         ("state", word(&request.state)),
@@ -293,6 +373,7 @@ fn describe(screen: Screen, shown: &Shown) -> std::io::Result<()> {
         ("from", request.not_before.map_or(String::new(), time)),
         ("until", request.not_after.map_or(String::new(), time)),
         ("account", request.account.as_ref().map_or(String::new(), ToString::to_string)),
+        ("shared from", request.shared_from.as_ref().map_or(String::new(), ToString::to_string)),
     ])?;
     for entry in history {
         let reason = if entry.reason.is_empty() { String::new() } else { format!("  reason: {}", entry.reason) };
@@ -304,6 +385,16 @@ fn describe(screen: Screen, shown: &Shown) -> std::io::Result<()> {
     }
     for session in sessions {
         screen.line(&self::shown(&format!("session {} on {}: {}", session.facts.id, session.facts.target, word(&session.state))))?;
+    }
+    for other in shared {
+        let account = other.account.as_ref().map_or(String::new(), |account| format!(" as {account}"));
+        screen.line(&self::shown(&format!("shared with {}{account}: request {}, {}", other.operator, other.id, word(&other.state))))?;
+    }
+    for amendment in amendments {
+        screen.line(&self::shown(&amendment::line(amendment)))?;
+    }
+    for message in messages {
+        screen.line(&self::shown(&amendment::said(message)))?;
     }
     ssh.iter().try_for_each(|line| screen.line(&self::shown(line)))
 }

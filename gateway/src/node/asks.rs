@@ -9,7 +9,7 @@ use crate::session::warden::Warden;
 use portcullis_model::asking::{AskEnd, Asked, NotPut, SignedAnswer};
 use portcullis_model::id::{QuestionId, SessionId};
 use portcullis_model::wire::link::FromNode;
-use portcullis_model::wish::{Told, Wish};
+use portcullis_model::wish::{Note, Told, Wish};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -27,6 +27,7 @@ enum Load {
     Answer(SignedAnswer),
     NotPut { session: SessionId, question: QuestionId, why: NotPut },
     Told { session: SessionId, number: u64, told: Told },
+    Note { session: SessionId, note: Note },
 }
 
 /// Whether the controller can be told something.
@@ -54,6 +55,7 @@ impl Asks {
                 let carried = match load {
                     Load::Answer(answer) => warden.answer(answer).await,
                     Load::Told { session, number, told } => warden.told(session, number, told).await,
+                    Load::Note { session, note } => warden.note(session, note).await,
                     Load::NotPut { session, question, why } => warden.not_put(session, question, why).await,
                 };
                 if let Err(error) = carried {
@@ -127,6 +129,11 @@ impl Asks {
         self.carry(Load::Told { session, number, told });
     }
 
+    /// A session is to be told something; the controller says it again until the session has it.
+    pub(super) fn note(&self, session: SessionId, note: Note) {
+        self.carry(Load::Note { session, note });
+    }
+
     /// An approver has answered.
     pub(super) fn answered(&self, answer: SignedAnswer) {
         self.carry(Load::Answer(answer));
@@ -139,7 +146,7 @@ impl Asks {
 
     fn carry(&self, load: Load) {
         if self.loads.try_send(load).is_err() {
-            // the controller says an answer again; a question lapses
+            // the controller says an answer or a note again; a question lapses
             tracing::error!("an answer is not passed on: the warden takes none");
         }
     }

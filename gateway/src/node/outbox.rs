@@ -89,6 +89,7 @@ fn replaces(new: &FromNode, old: &FromNode) -> bool {
         (FromNode::Policies(_), FromNode::Policies(_)) => true,
         (FromNode::WantModule(new), FromNode::WantModule(old)) => new == old,
         (FromNode::Asked(new), FromNode::Asked(old)) => new.id == old.id,
+        (FromNode::Noted { session: new, number }, FromNode::Noted { session: old, number: before }) => (new, number) == (old, before),
         // cumulative: the newer one has all that the older one had
         (FromNode::Trial(new), FromNode::Trial(old)) => (new.action, new.role, new.candidate, new.trial, new.since) == (old.action, old.role, old.candidate, old.trial, old.since),
         _ => false,

@@ -18,7 +18,7 @@ use portcullis_model::wire::PROTOCOL;
 use portcullis_model::wire::link::ModuleChunk;
 use portcullis_model::wire::packet::{self, CHUNK_MAX};
 use portcullis_model::wire::warden::{FromWarden, OpenSession, ToWarden};
-use portcullis_model::wish::{Told, Wish};
+use portcullis_model::wish::{Note, Told, Wish};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -80,6 +80,13 @@ pub enum Event {
         /// what
         wish: Wish,
     },
+    /// A session has a note.
+    Noted {
+        /// the session
+        session: SessionId,
+        /// the note's number
+        number: u64,
+    },
     /// A question is not open any more.
     AskOver {
         /// the session that asked
@@ -139,6 +146,7 @@ enum Question {
     Answer(SignedAnswer),
     NotPut { session: SessionId, question: QuestionId, why: NotPut },
     Told { session: SessionId, number: u64, told: Told },
+    Note { session: SessionId, note: Note },
     Policies(SignedPolicyAssignment),
     Module(ModuleChunk),
 }
@@ -211,6 +219,14 @@ impl Warden {
     /// [`WardenError::Away`] when it could not even be said.
     pub async fn told(&self, session: SessionId, number: u64, told: Told) -> Result<(), WardenError> {
         self.questions.send(Question::Told { session, number, told }).await.map_err(|_| WardenError::Away)
+    }
+
+    /// Tells a session something of its request. That it has it is an [`Event`].
+    ///
+    /// # Errors
+    /// [`WardenError::Away`] when it could not even be said.
+    pub async fn note(&self, session: SessionId, note: Note) -> Result<(), WardenError> {
+        self.questions.send(Question::Note { session, note }).await.map_err(|_| WardenError::Away)
     }
 
     /// Says which modules are to judge. What comes of it is an [`Event`].
@@ -313,7 +329,7 @@ fn refuse(question: Question) {
         Question::Revoke(grant, _) => tracing::warn!(%grant, "cannot revoke while the warden is away"),
         Question::End(session, _) => tracing::warn!(%session, "cannot end a session while the warden is away"),
         // there is no session to answer without a warden
-        Question::Answer(_) | Question::NotPut { .. } | Question::Told { .. } => tracing::debug!("an answer is not passed on while the warden is away"),
+        Question::Answer(_) | Question::NotPut { .. } | Question::Told { .. } | Question::Note { .. } => tracing::debug!("an answer is not passed on while the warden is away"),
         // said again, and asked for again, when the warden is back
         Question::Policies(_) | Question::Module(_) => tracing::debug!("policies are not passed on while the warden is away"),
     }
@@ -407,6 +423,7 @@ fn number(question: Question, ticket: u64, pending: &mut HashMap<u64, Pending>) 
         Question::End(session, cause) => ToWarden::End { session, cause },
         Question::Answer(answer) => ToWarden::Answer(answer),
         Question::Told { session, number, told } => ToWarden::Told { session, number, told },
+        Question::Note { session, note } => ToWarden::Note { session, note },
         Question::NotPut { session, question, why } => ToWarden::NotPut { session, question, why },
         Question::Policies(assignment) => ToWarden::Policies(assignment),
         Question::Module(chunk) => ToWarden::Module(chunk),
@@ -447,6 +464,7 @@ fn hear(message: FromWarden, descriptor: Option<OwnedFd>, pending: &mut HashMap<
         FromWarden::WantModule(digest) => Some(Event::WantModule(digest)),
         FromWarden::Asked(asked) => Some(Event::Asked(asked)),
         FromWarden::Wish { session, number, wish } => Some(Event::Wish { session, number, wish }),
+        FromWarden::Noted { session, number } => Some(Event::Noted { session, number }),
         FromWarden::AskOver { session, question, end } => Some(Event::AskOver { session, question, end }),
         FromWarden::Policies(state) => Some(Event::Policies(state)),
         FromWarden::Trial(report) => Some(Event::Trial(report)),

@@ -28,6 +28,11 @@ pub enum ToJudge {
         /// what is asked about
         subject: Subject,
     },
+    /// The session ends later than its facts said.
+    Extended {
+        /// when
+        end: UnixMs,
+    },
 }
 
 /// What a session did so far.

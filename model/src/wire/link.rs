@@ -9,7 +9,7 @@ use crate::layer::Layer;
 use crate::policy::{PolicyState, SignedPolicyAssignment, TrialReport};
 use crate::receipt::{Receipt, RevokeReceipt};
 use crate::session::{ExitStatus, SessionFacts};
-use crate::wish::{Told, Wish};
+use crate::wish::{Note, Told, Wish};
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of one message.
@@ -56,6 +56,13 @@ pub enum ToNode {
     },
     /// A part of a module that the node wants. The parts come in their order, the first with `offset` 0.
     Module(ModuleChunk),
+    /// Something for a session; answered by [`FromNode::Noted`], and said again until then.
+    Note {
+        /// the session
+        session: SessionId,
+        /// what
+        note: Note,
+    },
 }
 
 /// Most bytes of a module in one message.
@@ -149,4 +156,11 @@ pub enum FromNode {
     Policies(PolicyState),
     /// What a trial showed so far: at most once a second for each, and at its end.
     Trial(Box<TrialReport>),
+    /// A session has a note.
+    Noted {
+        /// the session
+        session: SessionId,
+        /// the note's number
+        number: u64,
+    },
 }

@@ -41,7 +41,8 @@ pub enum ToKeeper {
         /// the shell's number
         id: u32,
     },
-    /// The operator wants something of the request; answered by [`FromKeeper::Told`] with the same `id`.
+    /// The operator wants something of the request; answered by [`FromKeeper::Told`] with the same `id`, and once more if the first
+    /// answer is that an approver is to decide. [`Withdraw`](Self::Withdraw) takes it back.
     Wish {
         /// the shell's number
         id: u32,
@@ -147,6 +148,11 @@ pub enum FromKeeper {
         id: u32,
         /// the answer
         answer: LineAnswer,
+    },
+    /// The access ends later than was said before.
+    Extended {
+        /// when
+        end: UnixMs,
     },
 }
 

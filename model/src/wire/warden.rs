@@ -10,7 +10,7 @@ use crate::policy::{PolicyState, SignedPolicyAssignment, TrialReport};
 use crate::receipt::{EndCause, Receipt, RevokeReceipt};
 use crate::session::{ExitStatus, PtyRequest, Purpose, SessionFacts};
 use crate::wire::link::ModuleChunk;
-use crate::wish::{Told, Wish};
+use crate::wish::{Note, Told, Wish};
 use serde::{Deserialize, Serialize};
 
 /// From the gateway. `ticket` is the gateway's own number, repeated in the answer.
@@ -21,7 +21,7 @@ pub enum ToWarden {
         /// [`PROTOCOL`](super::PROTOCOL)
         protocol: u32,
     },
-    /// Keep this grant; answered by [`FromWarden::Installed`] or [`FromWarden::Refused`].
+    /// Keep this grant, or let one that is kept end later; answered by [`FromWarden::Installed`] or [`FromWarden::Refused`].
     Install {
         /// the gateway's number
         ticket: u64,
@@ -73,6 +73,13 @@ pub enum ToWarden {
     Policies(SignedPolicyAssignment),
     /// A part of a module that the warden wants, at most [`CHUNK_MAX`](super::packet::CHUNK_MAX) bytes.
     Module(ModuleChunk),
+    /// Something for a session; answered by [`FromWarden::Noted`].
+    Note {
+        /// the session
+        session: SessionId,
+        /// what
+        note: Note,
+    },
 }
 
 /// What the gateway wants opened.
@@ -171,4 +178,11 @@ pub enum FromWarden {
     Policies(PolicyState),
     /// What a trial showed so far.
     Trial(Box<TrialReport>),
+    /// A session has a note.
+    Noted {
+        /// the session
+        session: SessionId,
+        /// the note's number
+        number: u64,
+    },
 }

@@ -51,7 +51,7 @@ pub(super) async fn run(posts: &Posts, asides: &Asides, stream: UnixStream) -> R
         None => return Ok(()),
         Some(ToJudge::Hello { protocol: PROTOCOL, facts }) => facts,
         Some(ToJudge::Hello { protocol, .. }) => return Err(ConnectionError::Protocol(protocol)),
-        Some(ToJudge::Ask { .. }) => return Err(ConnectionError::Turn),
+        Some(ToJudge::Ask { .. } | ToJudge::Extended { .. }) => return Err(ConnectionError::Turn),
     };
     let mut changes = posts.changes();
     let assigned = async { while posts.table().is_none() && changes.changed().await.is_ok() {} };
@@ -66,7 +66,14 @@ pub(super) async fn run(posts: &Posts, asides: &Asides, stream: UnixStream) -> R
             Ok(()) = changes.changed() => continue,
         };
         let Some(message) = message else { return Ok(()) };
-        let ToJudge::Ask { id, now, counters, subject } = message else { return Err(ConnectionError::Turn) };
+        let (id, now, counters, subject) = match message {
+            ToJudge::Ask { id, now, counters, subject } => (id, now, counters, subject),
+            ToJudge::Extended { end } => {
+                session.facts.end = end;
+                continue;
+            }
+            ToJudge::Hello { .. } => return Err(ConnectionError::Turn),
+        };
         // what judges is looked up once: who is named is who answers
         if let Some(news) = session.news(posts) {
             wire.send(&news).await?;

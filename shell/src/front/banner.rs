@@ -11,11 +11,11 @@ pub(super) fn show(facts: &SessionFacts) {
     say(&format!("Portcullis: {} on {} ({}) for {}, request {}{ticket}", facts.action, safe(&facts.target), safe(&facts.role.to_string()), safe(&facts.operator), facts.request));
     let now = UnixMs::from_system(std::time::SystemTime::now());
     say(&format!("Until {} ({}). Everything is recorded.", moment(facts.end), left(facts.end.since(now))));
-    say("'allowed' lists what may be run here, 'why' explains the last denial.");
+    say("'allowed' lists what may be run here, 'why' explains the last denial, 'request' is about this access.");
 }
 
 /// A moment in UTC.
-pub(super) fn moment(at: UnixMs) -> String {
+pub(crate) fn moment(at: UnixMs) -> String {
     let shown = i64::try_from(at.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     shown.map_or_else(|| "the end of time".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }

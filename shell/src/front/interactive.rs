@@ -64,7 +64,7 @@ pub(super) fn run(mut front: Front, program: &str, environment: Vec<(OsString, O
     loop {
         front.keeper.poll()?;
         front.say_notices();
-        let shown = Shown::new(&front.facts, engine.cwd(), home.as_deref(), status);
+        let shown = Shown::new(&front.facts, front.keeper.end(), engine.cwd(), home.as_deref(), status);
         let input = match &mut source {
             Source::Editor(editor) => editor.read(&shown, &mut front, engine.cwd(), terminal)?,
             Source::Plain(plain) => plain.read(&shown, &mut front, terminal)?,

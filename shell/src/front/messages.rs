@@ -3,6 +3,7 @@
 use crate::client::ExecDenial;
 use jiff::Timestamp;
 use portcullis_model::bytes::printable;
+use portcullis_model::id::AmendmentId;
 use portcullis_model::wire::shell::{Notice, Waits};
 use std::io::{IsTerminal as _, Write as _};
 
@@ -43,6 +44,12 @@ pub(crate) fn waits(waits: &Waits) -> String {
     let until = until.map_or_else(String::new, |until| format!(" until {} UTC", until.strftime("%Y-%m-%d %H:%M:%S")));
     let way_out = if std::io::stderr().is_terminal() { "; Ctrl-C withdraws it" } else { "" };
     format!("portcullis: {what} waits for an approval: {} (question {question}, put to {who}{until}{way_out})", safe(prompt))
+}
+
+/// A proposal that was put to the approvers.
+pub(crate) fn put(amendment: &AmendmentId, text: &str) -> String {
+    let way_out = if std::io::stderr().is_terminal() { "; Ctrl-C withdraws it" } else { "" };
+    format!("portcullis: {} waits for an approver ({amendment}{way_out})", safe(text))
 }
 
 fn reason(notice: &Notice) -> String {

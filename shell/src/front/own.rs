@@ -3,14 +3,15 @@
 
 use super::allowed::allowed;
 use super::messages::{safe, say, show};
+use super::request::{self, Asked};
 use super::{Front, FrontError, INTERRUPTED};
+use crate::client::Wished;
 use crate::terminal::Terminal;
 use jiff::Timestamp;
 use portcullis_model::bytes::printable;
 use portcullis_model::subject::{Command, CommandKind, Line, WordKind};
 use portcullis_model::wire::judge::ModuleInfo;
 use portcullis_model::wire::shell::Notice;
-use portcullis_model::wish::{Told, Wish};
 use std::fmt::Write as _;
 
 /// The names of the front end's own commands.
@@ -23,10 +24,8 @@ pub(super) enum Own {
     Why,
     /// `allowed [WORD]`
     Allowed(Option<String>),
-    /// `request`, `request status`, `request close REASON...`
-    Request(Wish),
-    /// `request` and something else
-    RequestHelp,
+    /// `request ...`
+    Request(Asked),
 }
 
 /// What was denied.
@@ -67,12 +66,13 @@ impl Own {
     pub(super) fn from_line(line: &Line) -> Option<Self> {
         let [command] = line.commands.as_slice() else { return None };
         let plain = command.assignments.is_empty() && command.redirects.is_empty() && command.kind == CommandKind::External;
-        let words: Option<Vec<&str>> = command.words.iter().map(|word| if word.kind == WordKind::Literal { std::str::from_utf8(&word.text).ok() } else { None }).collect();
+        // a question mark in a sentence is no pattern that anybody expands
+        let sentence = command.words.first().is_some_and(|word| word.kind == WordKind::Literal && word.text == b"request");
+        let is_known = |kind: WordKind| kind == WordKind::Literal || (sentence && kind == WordKind::Pattern);
+        let words: Option<Vec<&str>> = command.words.iter().map(|word| if is_known(word.kind) { std::str::from_utf8(&word.text).ok() } else { None }).collect();
         match words?.as_slice() {
             ["why"] if plain => Some(Self::Why),
-            ["request"] | ["request", "status"] if plain => Some(Self::Request(Wish::Status)),
-            ["request", "close", reason @ ..] if plain && !reason.is_empty() => Some(Self::Request(Wish::Close { reason: reason.join(" ") })),
-            ["request", ..] if plain => Some(Self::RequestHelp),
+            ["request", words @ ..] if plain => Some(Self::Request(request::asked(words))),
             ["allowed"] if plain => Some(Self::Allowed(None)),
             ["allowed", word] if plain => Some(Self::Allowed(Some((*word).to_owned()))),
             _ => None,
@@ -84,12 +84,14 @@ impl Front {
     /// Runs one; returns its status.
     pub(super) fn own(&mut self, own: &Own, terminal: Option<&Terminal>) -> Result<u8, FrontError> {
         let (text, status) = match own {
-            Own::Request(wish) => match self.keeper.wish(wish.clone(), &self.interrupts)? {
-                Some(Told::Done(text)) => (text.lines().map(safe).collect::<Vec<_>>().join("\n"), 0),
-                Some(Told::Refused(why)) => (format!("request: {}", safe(&why)), 1),
-                None => ("request: given up; what was sent may have been done".to_owned(), INTERRUPTED),
+            Own::Request(Asked::Wish(wish)) => match self.keeper.wish(wish.clone(), &self.interrupts)? {
+                Wished::Done(text) => (text.lines().map(safe).collect::<Vec<_>>().join("\n"), 0),
+                Wished::Refused(why) => (format!("request: {}", safe(&why)), 1),
+                Wished::Withdrawn => ("request: withdrawn, unless an approver was faster".to_owned(), INTERRUPTED),
+                Wished::GivenUp => ("request: given up; what was sent may have been done".to_owned(), INTERRUPTED),
             },
-            Own::RequestHelp => ("request [status] says how the request stands; request close REASON closes it and ends every session under it".to_owned(), 2),
+            Own::Request(Asked::Help) => (request::HELP.to_owned(), 0),
+            Own::Request(Asked::Wrong(why)) => (format!("request: {why}; 'request help' says more"), 2),
             Own::Why => match &self.past {
                 Some(past) => (why(past), 0),
                 None => ("nothing was denied in this session so far".to_owned(), 1),
@@ -162,14 +164,16 @@ fn described(command: &Command) -> String {
 mod tests {
     use super::*;
     use crate::parse::{Functions, parse};
+    use portcullis_model::wish::Wish;
 
     #[test]
     fn only_a_plain_command_is_the_front_ends() {
         let own = |text: &str| Own::from_line(&parse(text.as_bytes(), b"/", &Functions::new()).unwrap().line);
         assert_eq!(own("why"), Some(Own::Why));
         assert_eq!(own("allowed 'docker'"), Some(Own::Allowed(Some("docker".into()))));
-        assert_eq!(own("request close 'disk 3' replaced"), Some(Own::Request(Wish::Close { reason: "disk 3 replaced".into() })));
-        assert_eq!(own("request close"), Some(Own::RequestHelp));
+        assert!(matches!(own("request close 'disk 3' replaced"), Some(Own::Request(Asked::Wish(_)))));
+        assert!(matches!(own("request message is it that [a-z] one?"), Some(Own::Request(Asked::Wish(Wish::Message { text }))) if text == "is it that [a-z] one?"));
+        assert!(matches!(own("request close"), Some(Own::Request(Asked::Wrong(_)))));
         for other in ["request; ls", "request close $x", "why; ls", "why x", "why > x", "X=1 why", "allowed $x", "allowed a b", "$(why)", "why() { :; }; why"] {
             assert_eq!(own(other), None, "{other}");
         }

@@ -5,6 +5,8 @@ use crate::edit::screen::Style;
 use portcullis_model::bytes::printable;
 use portcullis_model::session::SessionFacts;
 use portcullis_model::time::UnixMs;
+use std::cell::Cell;
+use std::rc::Rc;
 
 /// What comes before the lines of a command that goes on.
 pub(super) const MORE: &str = "> ";
@@ -18,12 +20,12 @@ pub(super) struct Shown {
     action: String,
     place: String,
     status: i32,
-    end: UnixMs,
+    end: Rc<Cell<UnixMs>>,
 }
 
 impl Shown {
-    pub(super) fn new(facts: &SessionFacts, cwd: &[u8], home: Option<&[u8]>, status: i32) -> Self {
-        Self { who: format!("{}@{}", safe(&facts.account), safe(&facts.target)), action: facts.action.to_string(), place: place(cwd, home), status, end: facts.end }
+    pub(super) fn new(facts: &SessionFacts, end: Rc<Cell<UnixMs>>, cwd: &[u8], home: Option<&[u8]>, status: i32) -> Self {
+        Self { who: format!("{}@{}", safe(&facts.account), safe(&facts.target)), action: facts.action.to_string(), place: place(cwd, home), status, end }
     }
 
     /// The prompt without colours.
@@ -44,7 +46,7 @@ impl Shown {
 
     /// Milliseconds until the session's end.
     pub(super) fn left(&self) -> u64 {
-        self.end.since(UnixMs::from_system(std::time::SystemTime::now()))
+        self.end.get().since(UnixMs::from_system(std::time::SystemTime::now()))
     }
 }
 

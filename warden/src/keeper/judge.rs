@@ -157,6 +157,21 @@ impl Judge {
         };
     }
 
+    /// The session ends later: modules are told so from here on.
+    pub(crate) fn put_off(&mut self, end: UnixMs) {
+        if let ToJudge::Hello { facts, .. } = &mut self.hello {
+            facts.end = end;
+        }
+        let told = match &mut self.state {
+            State::Greeted { stream, .. } | State::Live { stream, .. } => stream.send(&ToJudge::Extended { end }),
+            State::Gone { .. } => Ok(()),
+        };
+        // one that does not take it is found gone at the next question
+        if let Err(error) = told {
+            tracing::warn!(%error, "the judge was not told of a later end");
+        }
+    }
+
     /// The socket and whether it is waited for to become writable; none while the judge is gone.
     pub(crate) fn socket(&self) -> Option<(BorrowedFd<'_>, bool)> {
         match &self.state {

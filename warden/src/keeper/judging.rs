@@ -111,6 +111,12 @@ impl Judging {
         self.shell
     }
 
+    /// The grant ends later.
+    pub(crate) fn put_off(&mut self, end: UnixMs) {
+        self.end = end;
+        self.judge.put_off(end);
+    }
+
     /// Whether the guard may be asked for another attempt.
     pub(crate) fn has_room(&self) -> bool {
         self.questions.len() < OPEN_MAX && self.judge.has_room()
@@ -203,7 +209,7 @@ impl Judging {
     }
 
     fn withdraw(&mut self, id: u32, parties: &mut Parties<'_>) -> Result<(), Fault> {
-        self.unwish(id);
+        self.unwish(id, parties)?;
         let Some(open) = self.questions.withdraw(|waiting| matches!(waiting, Waiting::Line(line) if *line == id)) else {
             if !self.withdraw_asked(id, parties)? {
                 // the answer was on its way already; it will not be acted on

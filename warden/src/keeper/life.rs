@@ -26,6 +26,7 @@ use portcullis_jail::FromInit;
 use portcullis_jail::guard::Reaped;
 use portcullis_model::decision::{Asker, Charter};
 use portcullis_model::event::EventKind;
+use portcullis_model::grant::SignedGrant;
 use portcullis_model::receipt::{EndCause, Receipt};
 use portcullis_model::session::WindowSize;
 use portcullis_model::wire::shell::{FromKeeper, ToKeeper};
@@ -215,10 +216,27 @@ impl Session {
             Ok(Received::Message(Order::End(cause), _)) => Err(cause.into()),
             Ok(Received::Message(Order::Answer(answer), _)) => Ok(self.judging.answered(&answer, &mut parties)?),
             Ok(Received::Message(Order::Told { number, told }, _)) => Ok(self.judging.told(number, told, &mut parties)?),
+            Ok(Received::Message(Order::Note(note), _)) => Ok(self.judging.note(note, &mut parties)?),
+            Ok(Received::Message(Order::Extended(grant), _)) => Ok(self.extended(&grant)?),
             Ok(Received::Message(Order::NotPut { question, why }, _)) => Ok(self.judging.not_put(&question, why, &mut parties)?),
             Ok(Received::Closed) => Err(Fault::Peer("the warden is gone".to_owned()).into()),
             Err(error) => Err(Fault::Peer(format!("the warden sent nonsense: {error}")).into()),
         }
+    }
+
+    /// The grant ends later. What the controller did not sign, or for another, changes nothing.
+    fn extended(&mut self, signed: &SignedGrant) -> Result<(), Fault> {
+        let facts = &mut self.charge.facts;
+        let verified = VerifyingKey::from_bytes(&self.charge.controller).ok().and_then(|key| signed.verify(&key, &facts.target).ok());
+        let Some(grant) = verified.filter(|grant| grant.id == facts.grant && grant.not_after > facts.end) else {
+            tracing::error!(session = %facts.id, "a later end that is not the controller's word for this grant");
+            return Ok(());
+        };
+        facts.end = grant.not_after;
+        self.evidence.note(EventKind::Extended { end: facts.end })?;
+        self.judging.put_off(facts.end);
+        self.timers.put_off(facts.end);
+        Ok(self.shell.extended(facts.end)?)
     }
 
     fn reap(&mut self, warden: &mut Packets) -> Result<(), End> {

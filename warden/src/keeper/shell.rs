@@ -4,6 +4,7 @@
 use super::stream::{Bounds, Peer, Stream, StreamError};
 use portcullis_model::decision::{Authority, Refusal};
 use portcullis_model::subject::{LINE_COMMANDS_MAX, LINE_MAX, Line};
+use portcullis_model::time::UnixMs;
 use portcullis_model::verdict::Denial;
 use portcullis_model::wire::judge::ModuleInfo;
 use portcullis_model::wire::shell::{FromKeeper, LineAnswer, MESSAGE_MAX, Notice, ToKeeper, Waits};
@@ -86,6 +87,11 @@ impl Shell {
     /// Says what became of a wish.
     pub(crate) fn told(&mut self, id: u32, told: Told) -> Result<(), Broken> {
         self.say(&FromKeeper::Told { id, told })
+    }
+
+    /// Says that the access ends later.
+    pub(crate) fn extended(&mut self, end: UnixMs) -> Result<(), Broken> {
+        self.say(&FromKeeper::Extended { end })
     }
 
     /// Says that people are asked about something.

@@ -41,6 +41,12 @@ impl Timers {
         Self { end: Moment::at(end), warnings, idle: (idle_s > 0).then(|| Duration::from_secs(idle_s.into())), told_idle: None }
     }
 
+    /// The session ends later: at `end`. What was told of the earlier one is told again in time.
+    pub(crate) fn put_off(&mut self, end: UnixMs) {
+        let later = Self::new(end, 0);
+        (self.end, self.warnings) = (later.end, later.warnings);
+    }
+
     /// What it is time for, each thing once.
     pub(crate) fn due(&mut self, last_input: Instant) -> Due {
         if self.end.has_come() {
@@ -93,6 +99,17 @@ mod tests {
         let mut timers = Timers::new(now().plus(600_000), 0);
         assert_eq!(timers.due(Instant::now()), Due::Nothing);
         assert!(timers.next_look(Instant::now()) <= Instant::now() + LONGEST_WAIT);
+    }
+
+    #[test]
+    fn an_end_that_is_put_off_is_warned_of_anew() {
+        let mut timers = Timers::new(now().plus(200_000), 0);
+        timers.put_off(now().plus(300_020));
+        std::thread::sleep(Duration::from_millis(40));
+        assert_eq!(timers.due(Instant::now()), Due::Warning("this session ends in 5 minutes".into()));
+        let mut over = Timers::new(now(), 0);
+        over.put_off(now().plus(600_000));
+        assert_eq!(over.due(Instant::now()), Due::Nothing);
     }
 
     #[test]

@@ -127,7 +127,8 @@ impl Grants {
         Ok(all)
     }
 
-    /// Keeps a grant, on the disk as well.
+    /// Keeps a grant, on the disk as well. Of one that was extended the later end is kept, whichever comes last: who carries grants cannot
+    /// shorten one by carrying an earlier form of it again.
     ///
     /// # Errors
     /// [`GrantsError`]; it is not kept then.
@@ -135,9 +136,14 @@ impl Grants {
         let checked = self.check(&signed, now)?;
         let id = checked.grant.id.clone();
         if let Some(kept) = self.kept.get(&id) {
-            return if kept.signed == signed { Ok(id) } else { Err(GrantsError::Differs(id)) };
+            if !kept.grant.is_but_for_its_end(&checked.grant) {
+                return Err(GrantsError::Differs(id));
+            }
+            if checked.grant.not_after <= kept.grant.not_after {
+                return Ok(id);
+            }
         }
-        let all: usize = self.kept.values().map(|k| k.bytes).sum();
+        let all: usize = self.kept.iter().filter(|(kept, _)| **kept != id).map(|(_, kept)| kept.bytes).sum();
         if checked.bytes > PAGE_BYTES_MAX || all + checked.bytes > GRANTS_BYTES_MAX {
             return Err(GrantsError::Full);
         }
@@ -165,6 +171,11 @@ impl Grants {
             return Err(GrantsError::WrongKey { grant: id.clone(), found: key_fingerprint.chars().take(80).collect() });
         }
         Ok(&kept.grant)
+    }
+
+    /// A grant that is kept, as the controller signed it, and its end.
+    pub(crate) fn kept(&self, id: &GrantId) -> Option<(&SignedGrant, UnixMs)> {
+        self.kept.get(id).map(|kept| (&kept.signed, kept.grant.not_after))
     }
 
     /// Whether sessions can be opened under the grant now.

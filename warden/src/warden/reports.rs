@@ -67,6 +67,11 @@ impl Warden {
                 let session = session.facts.id.clone();
                 self.say(&FromWarden::Wish { session, number, wish });
             }
+            Report::Noted { number } => {
+                let Some(session) = self.sessions.get_mut(keeper) else { return };
+                let session = session.facts.id.clone();
+                self.say(&FromWarden::Noted { session, number });
+            }
             Report::AskOver { question, end } => {
                 let Some(session) = self.sessions.get_mut(keeper) else { return };
                 let session = session.facts.id.clone();

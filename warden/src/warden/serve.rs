@@ -13,11 +13,12 @@ use crate::clock;
 use anyhow::Context as _;
 use portcullis_model::asking::{NotPut, SignedAnswer, VerifiedAnswer};
 use portcullis_model::grant::{Ending, SignedGrant, SignedRevocation};
-use portcullis_model::id::SessionId;
+use portcullis_model::id::{GrantId, SessionId};
 use portcullis_model::receipt::EndCause;
 use portcullis_model::session::{Front, SessionFacts};
 use portcullis_model::wire::PROTOCOL;
 use portcullis_model::wire::warden::{FromWarden, OpenSession, ToWarden};
+use portcullis_model::wish::Note;
 use std::time::Instant;
 
 /// Most sessions under one grant at a time.
@@ -75,6 +76,7 @@ impl Warden {
                 self.tell_keeper(&session, &Order::NotPut { question, why });
             }
             ToWarden::Told { session, number, told } => self.tell_keeper(&session, &Order::Told { number, told: told.cut() }),
+            ToWarden::Note { session, note } => self.tell_keeper(&session, &Order::Note(Note { news: note.news.cut(), ..note })),
             ToWarden::Policies(assignment) => self.policies.assign(assignment),
             ToWarden::Module(chunk) => self.policies.module(&chunk),
         }
@@ -84,11 +86,28 @@ impl Warden {
         match self.grants.install(grant, clock::now()) {
             Ok(id) => {
                 tracing::info!(grant = %id, "a grant is kept");
+                self.prolong(&id);
                 self.say(&FromWarden::Installed { ticket });
             }
             Err(error) => {
                 tracing::warn!(error = with_sources(&error), "a grant is not kept");
                 self.refuse(ticket, with_sources(&error));
+            }
+        }
+    }
+
+    /// Tells the sessions of a grant that it ends later than they know.
+    fn prolong(&mut self, grant: &GrantId) {
+        let Some((signed, end)) = self.grants.kept(grant).map(|(signed, end)| (signed.clone(), end)) else { return };
+        for keeper in self.sessions.filter(|session| session.facts.grant == *grant && session.facts.end < end) {
+            let Some(session) = self.sessions.get_mut(keeper) else { continue };
+            match session.socket.send(&Order::Extended(signed.clone()), None) {
+                Ok(()) => {
+                    session.facts.end = end;
+                    tracing::info!(session = %session.facts.id, "a session may go on for longer");
+                }
+                // it ends at the time that it knows, and its end is told by its descriptors
+                Err(error) => tracing::warn!(session = %session.facts.id, %error, "a keeper cannot be told of a later end"),
             }
         }
     }

@@ -60,6 +60,7 @@ fn the_largest_state_fits_into_a_message() {
             ends: vec![],
             policies: None,
             answers: vec![],
+            notes: vec![],
         };
         let state = Told::default().state(&orders, Instant::now());
         let length = serde_json::to_string(&state).unwrap().len();
@@ -75,6 +76,7 @@ fn everything_is_told_once_ends_first_and_again_when_unanswered() {
         ends: vec![SessionId::from_entropy([1; 10])],
         policies: None,
         answers: vec![],
+        notes: vec![],
     };
     let now = Instant::now();
     let mut told = Told::default();
@@ -86,7 +88,7 @@ fn everything_is_told_once_ends_first_and_again_when_unanswered() {
     assert!(told.news(orders(), now + AGAIN / 2).is_empty());
     let again = told.news(orders(), now + AGAIN);
     assert_eq!(again.len(), 149, "all but the grant: it is in the State, and was told for an answer");
-    let none = Orders { grants: vec![], revocations: vec![], ends: vec![], policies: None, answers: vec![] };
+    let none = Orders { grants: vec![], revocations: vec![], ends: vec![], policies: None, answers: vec![], notes: vec![] };
     assert!(told.news(none, now).is_empty());
     assert!(told.grants.is_empty() && told.revocations.is_empty() && told.ends.is_empty(), "what is settled is not remembered");
 }

@@ -80,7 +80,7 @@ fn denial(rule: &str, reason: String) -> Denial {
 impl Judging {
     /// Whether somebody is waited for: the operator has nothing to type meanwhile.
     pub(crate) fn waits_for_people(&self) -> bool {
-        !self.asks.open.is_empty()
+        !self.asks.open.is_empty() || self.wishing.waits_for_people()
     }
 
     /// What the warden is to be told of questions.

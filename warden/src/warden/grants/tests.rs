@@ -61,8 +61,28 @@ fn only_what_the_controller_signed_for_this_node_is_kept() {
     assert!(grants.pages().is_empty());
     assert_eq!(grants.install(signed(&grant(1)), NOW).unwrap(), grant(1).id);
     assert_eq!(grants.install(signed(&grant(1)), NOW).unwrap(), grant(1).id, "repeated");
-    let other = signed(&Grant { not_after: NOW.plus(9999), ..grant(1) });
+    let other = signed(&Grant { not_after: NOW.plus(9999), ticket: "another".into(), ..grant(1) });
     assert!(matches!(grants.install(other, NOW), Err(GrantsError::Differs(_))));
+}
+
+#[test]
+fn a_grant_is_extended_and_never_shortened_over_restarts_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut grants = load(folder.path(), NOW);
+    let (first, later) = (grant(1), Grant { not_after: grant(1).not_after.plus(5000), ..grant(1) });
+    grants.install(signed(&first), NOW).unwrap();
+    grants.install(signed(&later), NOW).unwrap();
+    assert_eq!(grants.kept(&first.id).unwrap().1, later.not_after);
+    // whoever carries grants carries the earlier form again
+    grants.install(signed(&first), NOW).unwrap();
+    assert_eq!(grants.kept(&first.id).unwrap().1, later.not_after);
+    assert_eq!(load(folder.path(), NOW).kept(&first.id).unwrap(), (&signed(&later), later.not_after));
+    // between the two ends it holds, and not after the later one
+    assert!(grants.is_live(&first.id, first.not_after) && !grants.is_live(&first.id, later.not_after));
+    for changed in [Grant { uid: 70_077.try_into().unwrap(), ..later.clone() }, Grant { action: portcullis_model::action::Action::InfraFull, ..later.clone() }] {
+        let changed = Grant { not_after: later.not_after.plus(1), ..changed };
+        assert!(matches!(grants.install(signed(&changed), NOW), Err(GrantsError::Differs(_))));
+    }
 }
 
 #[test]
