@@ -12,11 +12,8 @@ use portcullis_model::event::EventKind;
 use portcullis_model::receipt::Receipt;
 use portcullis_model::session::{ExitStatus, SessionFacts};
 use portcullis_model::subject::Subject;
-use portcullis_recording::{Body, ReadError, Reader, Tail};
-use rustix::fs::OFlags;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use portcullis_recording::{Body, ReadError, Reader, Source, Tail};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use tokio::sync::Semaphore;
 
@@ -40,12 +37,9 @@ pub(crate) fn may_read(role: UserRole) -> bool {
     READ_BY.contains(&role)
 }
 
-/// Opens a recording: a regular file, and no symbolic link in its place.
-pub(crate) fn open(path: &Path) -> io::Result<(File, u64)> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(io::ErrorKind::InvalidInput.into()) }
+/// Opens a recording, closed or not, and says how many bytes it has: regular files, and no symbolic link in their place.
+pub(crate) fn open(path: &Path) -> io::Result<(Source, u64)> {
+    Source::open(path)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
@@ -62,7 +56,7 @@ pub(crate) async fn view(path: PathBuf) -> Option<RecordingView> {
 pub(crate) async fn facts(path: PathBuf) -> Option<SessionFacts> {
     blocking(move || {
         let (file, _) = open(&path).ok()?;
-        let first = Reader::new(BufReader::new(file)).ok()?.next()?.ok()?;
+        let first = Reader::new(file).ok()?.next()?.ok()?;
         match first.body {
             Body::Event(event) => match event.kind {
                 EventKind::Started { facts, .. } => Some(*facts),
@@ -82,7 +76,7 @@ pub(crate) async fn end(path: PathBuf) -> Option<(Receipt, Option<ExitStatus>)> 
             return None;
         }
         let (mut receipt, mut exit) = (None, None);
-        for frame in Reader::new(BufReader::new(file)).ok()? {
+        for frame in Reader::new(file).ok()? {
             let Body::Event(event) = frame.ok()?.body else { continue };
             match event.kind {
                 EventKind::Ended(found) => receipt = Some(found),
@@ -102,7 +96,7 @@ fn read(path: &Path) -> Option<RecordingView> {
         Err(error) => return Some(RecordingView { bytes: 0, state: format!("unreadable: {error}"), ended: None, policies: vec![], commands: vec![], truncated: true }),
     };
     let mut view = RecordingView { bytes, state: String::new(), ended: None, policies: vec![], commands: vec![], truncated: bytes > BYTES_MAX };
-    view.state = match commands(BufReader::new(file).take(BYTES_MAX), &mut view) {
+    view.state = match commands(file.take(BYTES_MAX), &mut view) {
         Ok(_) if view.truncated => "partly read".to_owned(),
         Ok(Some(Tail::Closed)) => "complete".to_owned(),
         Ok(Some(Tail::Open | Tail::Torn { .. }) | None) => "open".to_owned(),
@@ -111,7 +105,7 @@ fn read(path: &Path) -> Option<RecordingView> {
     Some(view)
 }
 
-fn commands(input: io::Take<BufReader<File>>, view: &mut RecordingView) -> Result<Option<Tail>, ReadError> {
+fn commands(input: io::Take<Source>, view: &mut RecordingView) -> Result<Option<Tail>, ReadError> {
     let mut reader = Reader::new(input)?;
     for frame in &mut reader {
         let frame = frame?;

@@ -1,13 +1,15 @@
 //! The bytes of a recording, without any file: headers, frames and the hash chain. Described for people in
 //! `docs/recording-format.md`; a change here is a change there, and of [`FORMAT_VERSION`].
 
+use portcullis_model::boot::BootId;
 use portcullis_model::event::EVENT_VERSION;
 use portcullis_model::id::SessionId;
 use portcullis_model::time::UnixMs;
+use portcullis_model::digest::Digest;
 use sha2::{Digest as _, Sha256};
 
-/// Version of the file's form; a reader refuses a newer one.
-pub const FORMAT_VERSION: u32 = 1;
+/// Version of the file's form; a reader refuses a newer one, and reads the older ones.
+pub const FORMAT_VERSION: u32 = 2;
 /// The recording's name in its session's folder.
 pub const FILE_NAME: &str = "recording";
 /// Most bytes of one frame's payload. The largest event, an exec with all the arguments that are judged, is well below
@@ -18,7 +20,11 @@ const MAGIC: &[u8; 8] = b"PCULLREC";
 const DOMAIN: &[u8] = b"portcullis recording\0";
 
 /// Bytes of the file's header.
-pub(crate) const FILE_HEADER: usize = 64;
+pub(crate) const FILE_HEADER: usize = 80;
+/// Bytes of the file's header in version 1, which did not name the boot.
+pub(crate) const FILE_HEADER_1: usize = 64;
+/// Bytes of the file's header that its check has.
+const FILE_CHECK: usize = 8;
 /// Bytes in front of a frame's payload.
 pub(crate) const FRAME_HEADER: usize = 40;
 /// Bytes after a frame's payload.
@@ -80,6 +86,18 @@ impl Kind {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChainHead(pub [u8; 32]);
 
+impl From<ChainHead> for Digest {
+    fn from(head: ChainHead) -> Self {
+        Self(head.0)
+    }
+}
+
+impl From<Digest> for ChainHead {
+    fn from(digest: Digest) -> Self {
+        Self(digest.0)
+    }
+}
+
 impl std::fmt::Display for ChainHead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
@@ -98,6 +116,7 @@ pub(crate) struct FileHeader {
     pub(crate) started: UnixMs,
     pub(crate) boot_ns: u64,
     pub(crate) session: SessionId,
+    pub(crate) boot: BootId,
 }
 
 /// Why the first bytes of a file are not a header.
@@ -120,35 +139,46 @@ impl FileHeader {
         let mut name = self.session.as_str().as_bytes().to_vec();
         name.resize(24, 0);
         bytes.extend_from_slice(&name);
+        bytes.extend_from_slice(&self.boot.0);
         let check = Sha256::digest(&bytes);
-        bytes.extend(check.iter().take(8));
+        bytes.extend(check.iter().take(FILE_CHECK));
         bytes
     }
 
-    pub(crate) fn decode(bytes: &[u8; FILE_HEADER]) -> Result<Self, BadHeader> {
-        let mut rest: &[u8] = bytes;
+    /// How long the header is that begins with these bytes, of which there are [`FILE_HEADER_1`] at least.
+    pub(crate) fn length(bytes: &[u8]) -> Result<usize, BadHeader> {
+        let mut rest = bytes;
         if take::<8>(&mut rest) != *MAGIC {
             return Err(BadHeader::Magic);
         }
         // the version comes before the check: a newer form may check otherwise
-        let version = u32::from_le_bytes(take(&mut rest));
-        if version > FORMAT_VERSION {
-            return Err(BadHeader::Newer(version));
+        match u32::from_le_bytes(take(&mut rest)) {
+            0 => Err(BadHeader::Changed),
+            1 => Ok(FILE_HEADER_1),
+            FORMAT_VERSION => Ok(FILE_HEADER),
+            newer => Err(BadHeader::Newer(newer)),
         }
+    }
+
+    /// Reads a header of any known version, all of it.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadHeader> {
+        let length = Self::length(bytes)?;
+        let (fields, check) = bytes.split_at_checked(length - FILE_CHECK).ok_or(BadHeader::Changed)?;
+        if Sha256::digest(fields).get(..FILE_CHECK) != Some(check) {
+            return Err(BadHeader::Changed);
+        }
+        let mut rest = fields.get(12..).unwrap_or_default();
         let events = u32::from_le_bytes(take(&mut rest));
         let started = UnixMs(u64::from_le_bytes(take(&mut rest)));
         let boot_ns = u64::from_le_bytes(take(&mut rest));
         let name: [u8; 24] = take(&mut rest);
-        let check = Sha256::digest(bytes.get(..FILE_HEADER - 8).unwrap_or_default());
-        if version == 0 || check.get(..8) != Some(rest) {
-            return Err(BadHeader::Changed);
-        }
+        let boot = if length == FILE_HEADER_1 { BootId::UNKNOWN } else { BootId(take(&mut rest)) };
         if events > EVENT_VERSION {
             return Err(BadHeader::NewerEvents(events));
         }
         let name = name.split(|b| *b == 0).next().unwrap_or_default();
         let session = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()).ok_or(BadHeader::Changed)?;
-        Ok(Self { started, boot_ns, session })
+        Ok(Self { started, boot_ns, session, boot })
     }
 }
 

@@ -13,6 +13,7 @@
 //! Terminal bytes are as they were; only [`Player`] filters, because it writes to somebody's terminal.
 #![forbid(unsafe_code)]
 
+mod boot;
 mod commands;
 pub mod export;
 mod filter;
@@ -20,21 +21,28 @@ mod filter;
 #[path = "../tests/fixtures/mod.rs"]
 mod fixtures;
 mod format;
+mod manifest;
 mod orphan;
 mod play;
 mod reader;
+mod seal;
+mod sealed;
 mod space;
 mod summary;
 mod sync;
 mod verify;
 mod writer;
 
+pub use boot::{boot_id, since_boot_ns};
 pub use commands::{Command, Commands, Outcome, Verdict, commands};
 pub use filter::Filter;
 pub use format::{BadFrame, ChainHead, FILE_NAME, FORMAT_VERSION, PAYLOAD_MAX};
+pub use manifest::{Chunk, MANIFEST_NAME, MANIFEST_VERSION, Manifest, ManifestError};
 pub use orphan::{Orphan, OrphanError, close_orphan};
 pub use play::{InvalidSpeed, Player, Speed, Step};
 pub use reader::{Body, Frame, ReadError, Reader, Tail};
+pub use seal::{CHUNK_BYTES, CHUNK_TIME, SealError, seal, unplain};
+pub use sealed::{ChunkError, Source};
 pub use space::SPACE_RESERVE;
 pub use summary::{Counts, Damage, Summary};
 pub use sync::{SYNC_INTERVAL, SYNC_STALL};

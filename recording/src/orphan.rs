@@ -5,9 +5,12 @@
 //! so. The chain goes on from the last whole frame, so the recording is one that can be verified to its end.
 
 use crate::format::{BadFrame, FILE_NAME};
+use crate::manifest::open_plain;
 use crate::reader::{ReadError, Reader, Tail};
+use crate::sealed::Source;
 use crate::writer::{Sealed, WriteError, Writer};
 use crate::path_of;
+use portcullis_model::boot::BootId;
 use portcullis_model::id::SessionId;
 use portcullis_model::receipt::Receipt;
 use portcullis_model::time::UnixMs;
@@ -16,6 +19,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{OpenOptionsExt as _, fchown};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Why a recording stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -65,21 +69,22 @@ pub enum Orphan {
 }
 
 /// Closes the recording of `session`, whose writer is dead: a writer that lives would write into it. `receipt` is asked for
-/// the session's end, by the number of bytes that were not a whole frame.
+/// the session's end, by the number of bytes that were not a whole frame; it is now `at`, in this start of the node.
 ///
 /// Reads all of the recording.
 ///
 /// # Errors
 /// [`OrphanError`]; a recording that is damaged or empty is not touched.
-pub fn close_orphan(evidence: &Path, session: &SessionId, at: UnixMs, receipt: impl FnOnce(u64) -> Receipt) -> Result<Orphan, OrphanError> {
+pub fn close_orphan(evidence: &Path, session: &SessionId, (at, boot): (UnixMs, BootId), receipt: impl FnOnce(u64) -> Receipt) -> Result<Orphan, OrphanError> {
     let path = path_of(evidence, session);
-    let mut reader = Reader::open(&path)?;
+    let mut reader = Reader::new(Source::from(open_plain(&path).map_err(ReadError::Io)?))?;
     if reader.session() != session {
         return Err(OrphanError::Another(reader.session().clone()));
     }
+    let mut last = Duration::ZERO;
     for frame in &mut reader {
         match frame {
-            Ok(_) => {}
+            Ok(frame) => last = frame.elapsed,
             Err(ReadError::Bad { seq, reason, .. }) => return Err(OrphanError::Damaged { seq, reason }),
             Err(other) => return Err(other.into()),
         }
@@ -93,7 +98,8 @@ pub fn close_orphan(evidence: &Path, session: &SessionId, at: UnixMs, receipt: i
     let options = |options: &mut std::fs::OpenOptions| options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()).open(&path);
     let file = options(File::options().read(true).append(true)).map_err(ReadError::Io)?;
     let torn = keep_torn(&file, &path, length)?;
-    let writer = Writer::after(file, path, &reader, length)?;
+    let last_ns = u64::try_from(last.as_nanos()).unwrap_or(u64::MAX);
+    let writer = Writer::after(file, path, &reader, (length, last_ns), boot)?;
     Ok(Orphan::Closed { sealed: writer.finish(at, receipt(torn))?, torn })
 }
 
@@ -138,7 +144,7 @@ mod tests {
 
     /// A recording whose writer is dropped in the middle.
     fn open(folder: &Path) -> PathBuf {
-        let mut writer = Writer::create(folder, &session(), None).unwrap();
+        let mut writer = Writer::create(folder, &session(), BootId::UNKNOWN, None).unwrap();
         writer.append(&started()).unwrap();
         writer.output(b"half a ses").unwrap();
         writer.path().to_owned()
@@ -155,13 +161,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = open(folder.path());
         let before = std::fs::read(&path).unwrap();
-        let Orphan::Closed { sealed, torn: 0 } = close_orphan(folder.path(), &session(), UnixMs(9), died).unwrap() else { panic!() };
+        let Orphan::Closed { sealed, torn: 0 } = close_orphan(folder.path(), &session(), (UnixMs(9), BootId::UNKNOWN), died).unwrap() else { panic!() };
         let found = verify(&path).unwrap();
         assert!(found.is_whole() && found.frames == 3 && found.head == sealed.head, "{found:?}");
         assert!(std::fs::read(&path).unwrap().starts_with(&before), "nothing was changed");
         assert_eq!(last(&path), EventKind::Ended(died(0)));
         // and it is not closed twice
-        assert_eq!(close_orphan(folder.path(), &session(), UnixMs(9), died).unwrap(), Orphan::WasClosed);
+        assert_eq!(close_orphan(folder.path(), &session(), (UnixMs(9), BootId::UNKNOWN), died).unwrap(), Orphan::WasClosed);
     }
 
     #[test]
@@ -174,14 +180,14 @@ mod tests {
             // the beginning of the frame that was written last, once more, would be a bad number: a header is cut off, or a payload
             let torn = if cut < 40 { tail } else { torn_frame(&whole, cut) };
             std::fs::write(&path, [whole.as_slice(), &torn].concat()).unwrap();
-            assert!(matches!(close_orphan(folder.path(), &session(), UnixMs(9), died), Ok(Orphan::Closed { torn: t, .. }) if t == cut as u64), "{cut}");
+            assert!(matches!(close_orphan(folder.path(), &session(), (UnixMs(9), BootId::UNKNOWN), died), Ok(Orphan::Closed { torn: t, .. }) if t == cut as u64), "{cut}");
             let beside = path.with_file_name("recording.torn");
             assert_eq!(std::fs::read(&beside).unwrap(), torn);
             assert!(verify(&path).unwrap().is_whole());
             assert_eq!(last(&path), EventKind::Ended(died(cut as u64)));
             // another one is never written over
             std::fs::write(&path, [whole.as_slice(), &torn].concat()).unwrap();
-            assert!(matches!(close_orphan(folder.path(), &session(), UnixMs(9), died), Err(OrphanError::Torn { .. })));
+            assert!(matches!(close_orphan(folder.path(), &session(), (UnixMs(9), BootId::UNKNOWN), died), Err(OrphanError::Torn { .. })));
             std::fs::remove_file(beside).unwrap();
         }
     }
@@ -192,7 +198,7 @@ mod tests {
         let path = path_of(folder.path(), &session());
         std::fs::create_dir(path.parent().unwrap()).unwrap();
         std::fs::write(&path, whole).unwrap();
-        close_orphan(folder.path(), &session(), UnixMs(9), died).unwrap();
+        close_orphan(folder.path(), &session(), (UnixMs(9), BootId::UNKNOWN), died).unwrap();
         std::fs::read(&path).unwrap()[whole.len()..][..cut].to_vec()
     }
 
@@ -204,9 +210,9 @@ mod tests {
         let mut changed = good.clone();
         let middle = good.len() - 40;
         changed[middle] ^= 1;
-        for (bytes, what) in [(changed, "frame 1"), (good[..64].to_vec(), "start")] {
+        for (bytes, what) in [(changed, "frame 1"), (good[..crate::format::FILE_HEADER].to_vec(), "start")] {
             std::fs::File::create(&path).unwrap().write_all(&bytes).unwrap();
-            let error = close_orphan(folder.path(), &session(), UnixMs(9), died).unwrap_err();
+            let error = close_orphan(folder.path(), &session(), (UnixMs(9), BootId::UNKNOWN), died).unwrap_err();
             assert!(error.to_string().contains(what), "{error}");
             assert_eq!(std::fs::read(&path).unwrap(), bytes);
         }
@@ -214,6 +220,6 @@ mod tests {
         let elsewhere = path_of(folder.path(), &other);
         std::fs::create_dir(elsewhere.parent().unwrap()).unwrap();
         std::fs::write(&elsewhere, &good).unwrap();
-        assert!(matches!(close_orphan(folder.path(), &other, UnixMs(9), died), Err(OrphanError::Another(found)) if found == session()));
+        assert!(matches!(close_orphan(folder.path(), &other, (UnixMs(9), BootId::UNKNOWN), died), Err(OrphanError::Another(found)) if found == session()));
     }
 }

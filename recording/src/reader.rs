@@ -1,12 +1,12 @@
 //! Reads a recording from its beginning, strictly: the first frame that is not the one that was written ends the reading.
 
-use crate::format::{self, BadFrame, BadHeader, ChainHead, FILE_HEADER, FRAME_HEADER, FRAME_TRAILER, FileHeader, FORMAT_VERSION, Kind};
+use crate::format::{self, BadFrame, BadHeader, ChainHead, FILE_HEADER_1, FRAME_HEADER, FRAME_TRAILER, FileHeader, FORMAT_VERSION, Kind};
+use crate::sealed::Source;
+use portcullis_model::boot::BootId;
 use portcullis_model::event::{EVENT_VERSION, Event, EventKind};
 use portcullis_model::id::SessionId;
 use portcullis_model::time::UnixMs;
-use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ pub enum ReadError {
 /// Reads the frames of a recording, one after another. Ends after the first error; after the last frame, [`tail`](Self::tail)
 /// says how the recording ends.
 #[derive(Debug)]
-pub struct Reader<R = BufReader<File>> {
+pub struct Reader<R = Source> {
     input: R,
     header: FileHeader,
     head: ChainHead,
@@ -113,13 +113,12 @@ pub struct Reader<R = BufReader<File>> {
 }
 
 impl Reader {
-    /// Opens a recording. A symbolic link is not followed.
+    /// Opens the recording whose file is at `path`, or was before it was sealed. A symbolic link is not followed.
     ///
     /// # Errors
     /// [`ReadError`], when there is no recording of a known version.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let file = File::options().read(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()).open(path)?;
-        Self::new(BufReader::with_capacity(256 * 1024, file))
+        Self::new(Source::open(path)?.0)
     }
 }
 
@@ -129,19 +128,23 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// [`ReadError`], when they are not a recording of a known version.
     pub fn new(mut input: R) -> Result<Self, ReadError> {
-        let mut bytes = [0; FILE_HEADER];
-        let whole = fill(&mut input, &mut bytes)? == FILE_HEADER;
-        let header = FileHeader::decode(&bytes).map_err(|bad| match bad {
+        let mut bytes = vec![0; FILE_HEADER_1];
+        let mut got = fill(&mut input, &mut bytes)?;
+        let told = |bad| match bad {
             BadHeader::Magic => ReadError::NotARecording,
             BadHeader::Newer(found) => ReadError::Newer { what: "form", found, known: FORMAT_VERSION },
             BadHeader::NewerEvents(found) => ReadError::Newer { what: "events", found, known: EVENT_VERSION },
             BadHeader::Changed => ReadError::Header,
-        })?;
-        if !whole {
+        };
+        let length = FileHeader::length(&bytes).map_err(told)?;
+        bytes.resize(length, 0);
+        got += fill(&mut input, bytes.get_mut(FILE_HEADER_1..).unwrap_or_default())?;
+        let header = FileHeader::decode(&bytes).map_err(told)?;
+        if got < length {
             return Err(ReadError::Header);
         }
         let head = format::seed(&bytes);
-        Ok(Self { input, header, head, next: 0, offset: FILE_HEADER as u64, ended: false, done: None, stopped: false })
+        Ok(Self { input, header, head, next: 0, offset: length as u64, ended: false, done: None, stopped: false })
     }
 
     /// The session that the recording is of.
@@ -173,9 +176,15 @@ impl<R: Read> Reader<R> {
         self.offset
     }
 
-    /// By the node's clock since it booted, when the recording began.
-    pub(crate) fn boot_ns(&self) -> u64 {
-        self.header.boot_ns
+    /// What its header says.
+    pub(crate) fn header(&self) -> &FileHeader {
+        &self.header
+    }
+
+    /// The start of the node in which the recording began; [`BootId::UNKNOWN`] in version 1.
+    #[must_use]
+    pub fn boot(&self) -> BootId {
+        self.header.boot
     }
 
     /// How the recording ends; none before its end was reached, and none when a bad frame came first.

@@ -7,7 +7,7 @@ use portcullis_model::layer::Layer;
 use portcullis_model::receipt::Receipt;
 use portcullis_model::session::{ExitStatus, Purpose, SessionFacts, WindowSize};
 use portcullis_model::subject::Subject;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub struct Counts {
 }
 
 /// What a recording lacks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Damage {
     /// This frame is not what was written; what is told ends before it.
     BadFrame {

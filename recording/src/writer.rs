@@ -1,16 +1,17 @@
 //! The one writer of a recording.
 
 use crate::format::{self, ChainHead, FILE_NAME, FRAME_HEADER, FRAME_TRAILER, FileHeader, Kind, PAYLOAD_MAX};
+use crate::boot::since_boot_ns;
 use crate::reader::Reader;
 use crate::space::{self, Room, SPACE_RESERVE, Use};
 use crate::sync::{SyncFailure, Syncer};
+use portcullis_model::boot::BootId;
 use portcullis_model::decision::Journal;
 use portcullis_model::event::{Event, EventKind};
 use portcullis_model::id::SessionId;
 use portcullis_model::receipt::Receipt;
 use portcullis_model::time::UnixMs;
 use rustix::io::Errno;
-use rustix::time::{ClockId, clock_gettime};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -108,12 +109,12 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins the recording of `session`: makes its folder (0750) in `folder` and the file `recording` (0640) in it, both of
+    /// Begins the recording of `session`, in this start of the node: makes its folder (0750) in `folder` and the file `recording` (0640) in it, both of
     /// group `owner_gid` when there is one, writes the header and takes all of that to the disk.
     ///
     /// # Errors
     /// [`WriteError`]; nothing is left behind then.
-    pub fn create(folder: &Path, session: &SessionId, owner_gid: Option<u32>) -> Result<Self, WriteError> {
+    pub fn create(folder: &Path, session: &SessionId, boot: BootId, owner_gid: Option<u32>) -> Result<Self, WriteError> {
         let own = folder.join(session.as_str());
         let path = own.join(FILE_NAME);
         match fs::DirBuilder::new().mode(0o750).create(&own) {
@@ -121,14 +122,14 @@ impl Writer {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(WriteError::Exists(path)),
             Err(source) => return Err(WriteError::Create { path: own, source }),
         }
-        Self::create_in(folder, &own, &path, session, owner_gid).inspect_err(|_| {
+        Self::create_in(folder, &own, &path, (session, boot), owner_gid).inspect_err(|_| {
             // best effort: what is to be told is why it failed, not that its traces stay
             let _ = fs::remove_file(&path);
             let _ = fs::remove_dir(&own);
         })
     }
 
-    fn create_in(folder: &Path, own: &Path, path: &Path, session: &SessionId, owner_gid: Option<u32>) -> Result<Self, WriteError> {
+    fn create_in(folder: &Path, own: &Path, path: &Path, of: (&SessionId, BootId), owner_gid: Option<u32>) -> Result<Self, WriteError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             |source: io::Error| if is_full(&source) { WriteError::NoSpace } else { WriteError::Create { path, source } }
@@ -144,7 +145,7 @@ impl Writer {
         if free < SPACE_RESERVE {
             return Err(WriteError::LowSpace { free });
         }
-        let writer = Self::over(file, path.to_owned(), session)?;
+        let writer = Self::over(file, path.to_owned(), of)?;
         writer.file.sync_all().map_err(failed(path))?;
         directory.sync_all().map_err(failed(own))?;
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed(folder))?;
@@ -152,9 +153,9 @@ impl Writer {
     }
 
     /// A writer over an empty file.
-    fn over(file: File, path: PathBuf, session: &SessionId) -> Result<Self, WriteError> {
-        let boot_ns = boot_ns();
-        let header = FileHeader { started: UnixMs::from_system(SystemTime::now()), boot_ns, session: session.clone() }.encode();
+    fn over(file: File, path: PathBuf, (session, boot): (&SessionId, BootId)) -> Result<Self, WriteError> {
+        let boot_ns = since_boot_ns();
+        let header = FileHeader { started: UnixMs::from_system(SystemTime::now()), boot_ns, session: session.clone(), boot }.encode();
         let syncer = Syncer::start(&file).map_err(|source| WriteError::Create { path: path.clone(), source })?;
         let (room, state, head) = (Room::new(), State::Open, format::seed(&header));
         let mut writer = Self { file, path, syncer, room, state, buffer: header, head, next: 0, length: 0, boot_ns };
@@ -162,11 +163,15 @@ impl Writer {
         Ok(writer)
     }
 
-    /// A writer that goes on after the frames that were read, which are the file's first `length` bytes and all of it.
-    pub(crate) fn after(file: File, path: PathBuf, read: &Reader, length: u64) -> Result<Self, WriteError> {
+    /// A writer that goes on after the frames that were read, which are the file's first `length` bytes and all of it, and the
+    /// last of which was written `last_ns` after the beginning.
+    pub(crate) fn after(file: File, path: PathBuf, read: &Reader, (length, last_ns): (u64, u64), now: BootId) -> Result<Self, WriteError> {
         let syncer = Syncer::start(&file).map_err(|source| WriteError::Create { path: path.clone(), source })?;
         let (room, buffer) = (Room::new(), Vec::new());
-        Ok(Self { file, path, syncer, room, state: State::Open, buffer, head: read.head(), next: read.frames(), length, boot_ns: read.boot_ns() })
+        let FileHeader { boot, boot_ns, .. } = read.header();
+        // of an earlier start of the node, time is counted from the last frame on: nobody knows how long the node was off
+        let boot_ns = if *boot == now { *boot_ns } else { since_boot_ns().saturating_sub(last_ns) };
+        Ok(Self { file, path, syncer, room, state: State::Open, buffer, head: read.head(), next: read.frames(), length, boot_ns })
     }
 
     /// Where the file is.
@@ -330,7 +335,7 @@ impl Writer {
     }
 
     fn elapsed_ns(&self) -> u64 {
-        boot_ns().saturating_sub(self.boot_ns)
+        since_boot_ns().saturating_sub(self.boot_ns)
     }
 }
 
@@ -354,12 +359,6 @@ impl Journal for Writer {
         let whose = if matches!(event.kind, EventKind::Ended(_)) { Use::SessionEnd } else { Use::Ordinary };
         self.frame(Kind::Event, event.at, whose)
     }
-}
-
-/// Nanoseconds since the node booted, time asleep included; never runs backwards.
-fn boot_ns() -> u64 {
-    let now = clock_gettime(ClockId::Boottime);
-    u64::try_from(now.tv_sec).unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(u64::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 /// Writes all of `bytes`, in one call when the system takes them at once.

@@ -4,6 +4,7 @@
 mod fixtures;
 
 use fixtures::{allowed, exec, receipt, session, started};
+use portcullis_model::boot::BootId;
 use portcullis_model::decision::Journal as _;
 use portcullis_model::time::UnixMs;
 use portcullis_recording::{Damage, SPACE_RESERVE, Summary, WriteError, Writer, verify};
@@ -49,7 +50,7 @@ fn a_disk_that_fills_up_ends_the_recording_whole() {
 #[test]
 fn inside_nearly_full() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let error = Writer::create(Path::new(&folder), &session(), None).unwrap_err();
+    let error = Writer::create(Path::new(&folder), &session(), BootId::UNKNOWN, None).unwrap_err();
     assert!(matches!(error, WriteError::LowSpace { .. }), "{error}");
     assert_eq!(error.to_string(), "only 32 MiB are free for recordings, at least 64 are needed");
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "nothing is left behind");
@@ -58,7 +59,7 @@ fn inside_nearly_full() {
 #[test]
 fn inside_filling_up() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let mut writer = Writer::create(Path::new(&folder), &session(), None).unwrap();
+    let mut writer = Writer::create(Path::new(&folder), &session(), BootId::UNKNOWN, None).unwrap();
     writer.append(&started()).unwrap();
     let chunk = vec![b'x'; 30_000];
     let mut recorded = 1;

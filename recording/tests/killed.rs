@@ -4,6 +4,7 @@
 mod fixtures;
 
 use fixtures::{allowed, exec, session, started};
+use portcullis_model::boot::BootId;
 use portcullis_model::decision::Journal as _;
 use portcullis_recording::{Body, Reader, Tail, Writer, path_of, verify};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -16,7 +17,7 @@ const FOLDER: &str = "RECORDING_TEST_FOLDER";
 #[test]
 fn victim() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let mut writer = Writer::create(Path::new(&folder), &session(), None).unwrap();
+    let mut writer = Writer::create(Path::new(&folder), &session(), BootId::UNKNOWN, None).unwrap();
     let mut out = std::io::stdout().lock();
     let mut seq = writer.append(&started()).unwrap();
     loop {

@@ -71,7 +71,7 @@ fn recorded(stage: &Stage) -> Result<String> {
     let mut all = String::new();
     for folder in std::fs::read_dir(stage.data().join("evidence"))?.flatten() {
         let mut bytes = Vec::new();
-        std::fs::File::open(folder.path().join("recording"))?.read_to_end(&mut bytes)?;
+        portcullis_recording::Source::open(&folder.path().join("recording"))?.0.read_to_end(&mut bytes)?;
         all.push_str(&String::from_utf8_lossy(&bytes));
     }
     Ok(all)

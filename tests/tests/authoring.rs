@@ -4,6 +4,7 @@
 use anyhow::{Context as _, Result, ensure};
 use portcullis_tests::{Stage, StageOptions, wait};
 use serde_json::Value;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -174,7 +175,8 @@ fn a_replay_lists_every_flip_and_names_what_cannot_be_read() -> Result<()> {
     for (number, from) in names.iter().enumerate() {
         let to = copy.join(from.file_name().context("a session without a name")?);
         std::fs::create_dir_all(&to)?;
-        let mut bytes = std::fs::read(from.join("recording"))?;
+        let mut bytes = Vec::new();
+        portcullis_recording::Source::open(&from.join("recording"))?.0.read_to_end(&mut bytes)?;
         match number {
             0 => *bytes.get_mut(400).context("a short recording")? ^= 1,
             1 => bytes.truncate(bytes.len() - 10),

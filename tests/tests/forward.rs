@@ -45,8 +45,9 @@ fn recordings(stage: &Stage) -> Result<Vec<Vec<Value>>> {
 }
 
 fn events_of(recording: &Path) -> Result<Vec<Value>> {
-    let bytes = std::fs::read(recording)?;
-    let (mut at, mut events) = (64, Vec::new());
+    let mut bytes = Vec::new();
+    portcullis_recording::Source::open(recording)?.0.read_to_end(&mut bytes)?;
+    let (mut at, mut events) = (80, Vec::new());
     while let Some(head) = bytes.get(at..at + 40) {
         let length = u32::from_le_bytes(head[..4].try_into()?) as usize;
         if head[4] == 1 {

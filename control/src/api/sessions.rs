@@ -17,13 +17,12 @@ use futures_util::stream;
 use portcullis_model::id::{RequestId, SessionId};
 use portcullis_model::wire::link::MESSAGE_MAX;
 use serde::Deserialize;
-use std::io;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncReadExt as _;
 
 /// Bytes of a recording that are read at a time.
-const CHUNK: usize = 64 * 1024;
+const CHUNK: usize = 256 * 1024;
 
 type Answer<T> = Result<Json<T>, Failure>;
 
@@ -73,19 +72,22 @@ pub(super) async fn recording(State(app): State<App>, Extension(actor): Extensio
         Err(error) => return Err(Failure::internal(&error)),
     };
     tracing::info!(session = %id, by = %actor.name, "recording read");
-    let file = tokio::fs::File::from_std(file).take(length);
-    let chunks = stream::try_unfold((file, length), |(mut file, left)| async move {
+    let chunks = stream::try_unfold((file, length), |(file, left)| async move {
         if left == 0 {
             return Ok(None);
         }
-        let mut chunk = vec![0; CHUNK];
-        match file.read(&mut chunk).await? {
-            0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-            count => {
-                chunk.truncate(count);
-                Ok(Some((Bytes::from(chunk), (file, left.saturating_sub(count as u64)))))
-            }
+        // pieces of a closed recording are unpacked on the way
+        let read = tokio::task::spawn_blocking(move || {
+            let mut file = file;
+            let mut chunk = Vec::with_capacity(CHUNK);
+            (&mut file).take(left.min(CHUNK as u64)).read_to_end(&mut chunk).map(|_| (file, chunk))
+        });
+        let (file, chunk) = read.await.map_err(io::Error::other)??;
+        if chunk.is_empty() {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
         }
+        let left = left.saturating_sub(chunk.len() as u64);
+        Ok(Some((Bytes::from(chunk), (file, left))))
     });
     let headers = [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_LENGTH, length.to_string())];
     Ok((headers, Stream::from_stream(chunks)).into_response())

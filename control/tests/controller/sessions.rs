@@ -4,6 +4,7 @@ use crate::peer::{Peer, receipt, session};
 use crate::world::{Running, World, act, new_request, why};
 use portcullis_control::api::types::{Ended, RequestDetail, SessionDetail, SessionState, SessionView};
 use portcullis_control::domain::policy::module_id::ModuleId;
+use portcullis_model::boot::BootId;
 use portcullis_model::decision::{Authority, Journal as _};
 use portcullis_model::event::{Event, EventKind};
 use portcullis_model::id::PolicyDigest;
@@ -31,7 +32,7 @@ fn exec(argv: &[&str]) -> Subject {
 
 /// A recording as the keeper makes one, with one exec allowed and one denied.
 fn record(evidence: &Path, facts: &SessionFacts) -> Writer {
-    let mut writer = Writer::create(evidence, &facts.id, None).unwrap();
+    let mut writer = Writer::create(evidence, &facts.id, BootId::UNKNOWN, None).unwrap();
     let start = EventKind::Started { facts: Box::new(facts.clone()), purpose: Purpose::Shell, window: None, layers: vec![], policy: Some(PolicyDigest::of(b"a module")) };
     let subject = exec(&["ls", "a b\u{1b}[2J"]);
     let allowed = EventKind::Allowed { pid: 5, subject, confinement: Confinement::default(), authority: Authority::Portcullis };

@@ -5,7 +5,7 @@ use super::api::{Api, As};
 use super::{CliError, Desk, Outcome};
 use anyhow::Context as _;
 use portcullis_model::id::SessionId;
-use portcullis_recording::{Player, Reader, Speed, Tail};
+use portcullis_recording::{Player, Reader, Source, Speed, Tail};
 use std::io::{Seek as _, Write as _};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(super) async fn run(desk: &Desk, id: &SessionId, speed: f64, idle_limit: Opt
         Some(Err(_)) => return Err(CliError::Usage("--idle-limit takes a number of seconds, 0 or more".to_owned())),
     };
     let file = fetch(desk, id).await?;
-    let reader = Reader::new(std::io::BufReader::new(file)).context("the recording cannot be read")?;
+    let reader = Reader::new(Source::from(file)).context("the recording cannot be read")?;
     let mut player = Player::new(reader, speed, idle_limit);
     let shown = show(&mut player).await;
     // whatever happened, the viewer gets the terminal back as it was

@@ -1,4 +1,5 @@
 use super::*;
+use crate::format::FILE_HEADER;
 use crate::fixtures::{allowed, denied, exec, line, receipt, session, started};
 use crate::verify::{Verification, verify};
 use crate::writer::Writer;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 /// A closed recording of six frames, and where each of them lies.
 fn sample() -> (tempfile::TempDir, PathBuf, Vec<u8>, Vec<Range<usize>>) {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::create(folder.path(), &session(), None).unwrap();
+    let mut writer = Writer::create(folder.path(), &session(), BootId::UNKNOWN, None).unwrap();
     writer.append(&started()).unwrap();
     writer.input(b"ls\r").unwrap();
     writer.append(&allowed(0, line("ls"))).unwrap();
@@ -118,10 +119,10 @@ fn what_follows_the_end_is_named() {
 fn a_newer_version_is_refused_by_name() {
     let (_folder, path, bytes, _) = sample();
     let mut newer = bytes.clone();
-    newer[8] = 2;
+    newer[8] = 3;
     std::fs::write(&path, &newer).unwrap();
     let error = verify(&path).unwrap_err();
-    assert_eq!(error.to_string(), "the recording's form is of version 2, this program reads up to 1");
+    assert_eq!(error.to_string(), "the recording's form is of version 3, this program reads up to 2");
     std::fs::write(&path, b"hello, this is a text file that is long enough for a header, or is it").unwrap();
     assert!(matches!(verify(&path), Err(ReadError::NotARecording)));
 }
@@ -174,7 +175,7 @@ proptest! {
     #[test]
     fn what_was_recorded_is_read_back(calls in prop::collection::vec(call(), 0..20)) {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::create(folder.path(), &session(), None).unwrap();
+        let mut writer = Writer::create(folder.path(), &session(), BootId::UNKNOWN, None).unwrap();
         writer.append(&started()).unwrap();
         let mut expected = vec![Body::Event(Box::new(started()))];
         for (n, call) in calls.into_iter().enumerate() {
@@ -208,11 +209,40 @@ proptest! {
     fn garbage_never_panics(garbage in prop::collection::vec(any::<u8>(), 0..4000), valid in any::<bool>()) {
         let mut bytes = garbage;
         if valid {
-            let header = FileHeader { started: UnixMs(1), boot_ns: 2, session: session() }.encode();
+            let header = FileHeader { started: UnixMs(1), boot_ns: 2, session: session(), boot: BootId::UNKNOWN }.encode();
             bytes.splice(0..0, header);
         }
         if let Ok(reader) = Reader::new(bytes.as_slice()) {
             prop_assert!(reader.filter_map(Result::ok).next().is_none());
         }
+    }
+}
+
+/// The beginning of a recording that the program wrote when the form was of version 1.
+const VERSION_1: &[u8] = include_bytes!("../../tests/fixtures/version1");
+
+#[test]
+fn a_recording_of_version_1_is_read_closed_and_stays_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = crate::path_of(folder.path(), &session());
+    std::fs::create_dir(path.parent().unwrap()).unwrap();
+    let found = check(&path, VERSION_1);
+    assert_eq!((found.frames, found.first_bad.clone(), found.ended, found.torn), (5, None, false, None));
+    let mut reader = Reader::open(&path).unwrap();
+    assert_eq!((reader.session(), reader.boot()), (&session(), BootId::UNKNOWN));
+    let last = reader.by_ref().last().unwrap().unwrap();
+    crate::close_orphan(folder.path(), &session(), (UnixMs(9), BootId([7; 16])), |_| receipt()).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(bytes.starts_with(VERSION_1), "nothing is rewritten");
+    let closed = verify(&path).unwrap();
+    assert!(closed.is_whole() && closed.frames == 6, "{closed:?}");
+    // in another start of the node than it was begun in: time goes on from the last frame
+    let end = Reader::open(&path).unwrap().last().unwrap().unwrap();
+    assert!(end.elapsed >= last.elapsed && end.elapsed < last.elapsed + Duration::from_secs(60), "{:?} after {:?}", end.elapsed, last.elapsed);
+    for at in 0..FILE_HEADER_1 {
+        let mut changed = VERSION_1.to_vec();
+        changed[at] ^= 0x20;
+        std::fs::write(&path, &changed).unwrap();
+        assert!(verify(&path).is_err(), "byte {at}");
     }
 }

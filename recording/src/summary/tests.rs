@@ -3,11 +3,12 @@ use crate::commands::{Outcome, Verdict, commands};
 use crate::fixtures::{allowed, denied, event, exec, line, receipt, session, started};
 use crate::play::{Player, Speed};
 use crate::writer::Writer;
+use portcullis_model::boot::BootId;
 use portcullis_model::decision::Journal as _;
 use portcullis_model::time::UnixMs;
 
 fn session_with_commands(folder: &Path) -> Writer {
-    let mut writer = Writer::create(folder, &session(), None).unwrap();
+    let mut writer = Writer::create(folder, &session(), BootId::UNKNOWN, None).unwrap();
     writer.append(&started()).unwrap();
     writer.input(b"ls\r").unwrap();
     writer.append(&allowed(0, line("ls"))).unwrap();
@@ -80,7 +81,7 @@ fn a_damaged_session_is_told_as_far_as_it_goes() {
 #[test]
 fn a_player_waits_as_long_as_it_was_and_not_longer_than_it_may() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::create(folder.path(), &session(), None).unwrap();
+    let mut writer = Writer::create(folder.path(), &session(), BootId::UNKNOWN, None).unwrap();
     writer.append(&started()).unwrap();
     writer.output(b"one \x1b[6n").unwrap();
     writer.output(b"\x1b[c").unwrap();

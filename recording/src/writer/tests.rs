@@ -6,7 +6,7 @@ use crate::verify::verify;
 use std::os::unix::fs::MetadataExt as _;
 
 fn writer(folder: &Path) -> Writer {
-    let mut writer = Writer::create(folder, &session(), None).unwrap();
+    let mut writer = Writer::create(folder, &session(), BootId::UNKNOWN, None).unwrap();
     writer.append(&started()).unwrap();
     writer
 }
@@ -16,7 +16,7 @@ fn a_recording_is_made_for_its_readers_and_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
     let root = rustix::process::geteuid().is_root();
     let gid = if root { 4711 } else { rustix::process::getegid().as_raw() };
-    let writer = Writer::create(folder.path(), &session(), Some(gid)).unwrap();
+    let writer = Writer::create(folder.path(), &session(), BootId::UNKNOWN, Some(gid)).unwrap();
     let file = fs::metadata(writer.path()).unwrap();
     let own = fs::metadata(writer.path().parent().unwrap()).unwrap();
     assert_eq!((file.mode() & 0o7777, file.gid()), (0o640, gid));
@@ -29,7 +29,7 @@ fn a_session_is_recorded_once() {
     let folder = tempfile::tempdir().unwrap();
     let first = writer(folder.path());
     let length = fs::metadata(first.path()).unwrap().len();
-    assert!(matches!(Writer::create(folder.path(), &session(), None), Err(WriteError::Exists(path)) if path == first.path()));
+    assert!(matches!(Writer::create(folder.path(), &session(), BootId::UNKNOWN, None), Err(WriteError::Exists(path)) if path == first.path()));
     assert_eq!(fs::metadata(first.path()).unwrap().len(), length, "the first one is untouched");
 }
 
@@ -37,11 +37,11 @@ fn a_session_is_recorded_once() {
 fn what_cannot_be_made_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
-    assert!(matches!(Writer::create(&missing, &session(), None), Err(WriteError::Create { .. })));
+    assert!(matches!(Writer::create(&missing, &session(), BootId::UNKNOWN, None), Err(WriteError::Create { .. })));
     let own = folder.path().join(session().as_str());
     if !rustix::process::geteuid().is_root() {
         // a group that the caller is not in cannot be given
-        assert!(Writer::create(folder.path(), &session(), Some(0)).is_err());
+        assert!(Writer::create(folder.path(), &session(), BootId::UNKNOWN, Some(0)).is_err());
     }
     assert!(!own.exists());
 }
@@ -96,14 +96,14 @@ fn the_largest_exec_that_is_judged_fits_a_frame() {
 #[test]
 fn a_device_that_is_full_fails_the_writer_before_it_begins() {
     let file = File::options().append(true).open("/dev/full").unwrap();
-    assert!(matches!(Writer::over(file, "/dev/full".into(), &session()), Err(WriteError::NoSpace)));
+    assert!(matches!(Writer::over(file, "/dev/full".into(), (&session(), BootId::UNKNOWN)), Err(WriteError::NoSpace)));
 }
 
 #[test]
 fn a_sync_that_fails_beside_the_writer_fails_it_for_good() {
     // takes every write, and answers fdatasync with EINVAL
     let file = File::options().append(true).open("/dev/null").unwrap();
-    let mut writer = Writer::over(file, "/dev/null".into(), &session()).unwrap();
+    let mut writer = Writer::over(file, "/dev/null".into(), (&session(), BootId::UNKNOWN)).unwrap();
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while writer.failed().is_none() {
         assert!(std::time::Instant::now() < deadline, "the failure is noticed");
@@ -120,7 +120,7 @@ fn a_file_that_is_taken_away_fails_the_writer_for_good() {
     let (reader, pipe) = std::io::pipe().unwrap();
     drop(reader);
     let file = File::from(std::os::fd::OwnedFd::from(pipe));
-    let failed = Writer::over(file, "pipe".into(), &session());
+    let failed = Writer::over(file, "pipe".into(), (&session(), BootId::UNKNOWN));
     assert!(matches!(failed, Err(WriteError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe));
 }
 
@@ -131,7 +131,7 @@ fn what_a_call_cost_is_printed() {
     const FRAMES: u32 = 100_000;
     let event = allowed(7, exec(&["grep", "-r", "pattern", "/var/log/messages"]));
     let cpu = || {
-        let t = clock_gettime(ClockId::ThreadCPUTime);
+        let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
         Duration::new(u64::try_from(t.tv_sec).unwrap(), u32::try_from(t.tv_nsec).unwrap())
     };
     let (wall, begin) = (std::time::Instant::now(), cpu());

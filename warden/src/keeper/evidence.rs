@@ -4,13 +4,14 @@ use super::fault::Fault;
 use super::working_directory::within;
 use crate::charge::Charge;
 use crate::clock;
+use portcullis_model::boot::BootId;
 use portcullis_model::decision::{Committed, Journal as _, Permit, Refusal};
 use portcullis_model::event::{Event, EventKind};
 use portcullis_model::id::PolicyDigest;
 use portcullis_model::receipt::Receipt;
 use portcullis_model::subject::Subject;
 use portcullis_model::wire::judge::Counters;
-use portcullis_recording::{WriteError, Writer};
+use portcullis_recording::{WriteError, Writer, boot_id};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -22,20 +23,26 @@ pub(crate) struct Unrecorded(#[from] WriteError);
 
 /// The folder of all recordings, opened before the keeper enters the jail.
 #[derive(Debug)]
-pub(crate) struct Folder(OwnedFd);
+pub(crate) struct Folder {
+    folder: OwnedFd,
+    boot: BootId,
+}
 
 impl Folder {
     /// Opens it.
     pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
         let folder = rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        folder.map(Self).map_err(|error| Fault::NoFolder(path.to_owned(), error.into()))
+        let folder = folder.map_err(|error| Fault::NoFolder(path.to_owned(), error.into()))?;
+        // asked for here: in the jail this file is not there
+        let boot = boot_id().map_err(|error| Fault::NoFolder(path.to_owned(), error))?;
+        Ok(Self { folder, boot })
     }
 
     /// Begins the recording of a session, with its first event.
     pub(crate) fn begin(&self, charge: &Charge, policy: Option<PolicyDigest>) -> Result<Evidence, Fault> {
         let session = &charge.facts.id;
-        let create = || Writer::create(Path::new("."), session, charge.place.evidence_gid).map_err(Unrecorded);
-        let writer = within(self.0.as_fd(), create).map_err(|error| Fault::NoFolder(charge.place.evidence.clone(), error))??;
+        let create = || Writer::create(Path::new("."), session, self.boot, charge.place.evidence_gid).map_err(Unrecorded);
+        let writer = within(self.folder.as_fd(), create).map_err(|error| Fault::NoFolder(charge.place.evidence.clone(), error))??;
         let mut evidence = Evidence { writer, counters: Counters::default() };
         evidence.note(EventKind::Started {
             facts: Box::new(charge.facts.clone()),

@@ -4,8 +4,9 @@
 
 use crate::chain::with_sources;
 use crate::clock;
+use portcullis_model::boot::BootId;
 use portcullis_model::receipt::{EndCause, Receipt};
-use portcullis_recording::{Orphan, OrphanError, ReadError, close_orphan};
+use portcullis_recording::{Orphan, OrphanError, ReadError, boot_id, close_orphan};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::thread::{Builder, JoinHandle};
@@ -44,7 +45,7 @@ fn close(evidence: &std::path::Path, receipt: &Receipt, text: &str) {
         let torn = if torn == 0 { String::new() } else { format!("; {torn} bytes of an unfinished frame are kept in recording.torn") };
         Receipt { cause: EndCause::Fault(format!("{text}{torn}")), ..receipt.clone() }
     };
-    match close_orphan(evidence, session, clock::now(), ended) {
+    match close_orphan(evidence, session, (clock::now(), boot_id().unwrap_or(BootId::UNKNOWN)), ended) {
         Ok(Orphan::WasClosed) => {}
         Ok(Orphan::Closed { sealed, torn }) => {
             tracing::info!(%session, frames = sealed.frames, torn, head = %sealed.head, "the recording of a keeper that died is closed");

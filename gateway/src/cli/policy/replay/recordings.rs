@@ -5,18 +5,13 @@ use super::super::super::{CliError, Desk};
 use anyhow::Context as _;
 use portcullis_control::api::types::{Page, SessionView};
 use portcullis_policy::Module;
-use portcullis_recording::FILE_NAME;
+use portcullis_recording::{FILE_NAME, Source as Bytes};
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{BufReader, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Bytes read at a time.
-const BUFFER: usize = 256 * 1024;
-
 /// A recording's name, and its bytes or why there are none.
-pub(super) type Recording = (String, Result<BufReader<File>, String>);
+pub(super) type Recording = (String, Result<Bytes, String>);
 
 /// Recordings, one after another.
 pub(super) enum Source {
@@ -52,9 +47,8 @@ impl Folder {
     fn next(&mut self) -> Option<Recording> {
         let session = self.0.pop_front()?;
         let name = session.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // a link could lead out of the evidence
-        let opened = File::options().read(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()).open(session.join(FILE_NAME));
-        Some((name, opened.map(|file| BufReader::with_capacity(BUFFER, file)).map_err(|error| error.to_string())))
+        // a link, which could lead out of the evidence, is not followed
+        Some((name, Bytes::open(&session.join(FILE_NAME)).map(|(bytes, _)| bytes).map_err(|error| error.to_string())))
     }
 }
 
@@ -93,13 +87,13 @@ impl Archive {
         }
     }
 
-    async fn fetch(&self, id: &str) -> Result<BufReader<File>, CliError> {
+    async fn fetch(&self, id: &str) -> Result<Bytes, CliError> {
         let mut response = self.api.download(&format!("/v1/sessions/{id}/recording")).await?;
         let mut file = tempfile::tempfile().context("no room for the recording")?;
         while let Some(chunk) = response.chunk().await.context("the recording broke off")? {
             file.write_all(&chunk).context("no room for the recording")?;
         }
         file.rewind()?;
-        Ok(BufReader::with_capacity(BUFFER, file))
+        Ok(file.into())
     }
 }
