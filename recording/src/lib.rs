@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod boot;
+mod clock;
 mod commands;
 pub mod export;
 mod filter;
@@ -21,9 +22,11 @@ mod filter;
 #[path = "../tests/fixtures/mod.rs"]
 mod fixtures;
 mod format;
+pub mod log;
 mod manifest;
 mod orphan;
 mod play;
+mod proof;
 mod reader;
 mod seal;
 mod sealed;
@@ -40,6 +43,7 @@ pub use format::{BadFrame, ChainHead, FILE_NAME, FORMAT_VERSION, PAYLOAD_MAX};
 pub use manifest::{Chunk, MANIFEST_NAME, MANIFEST_VERSION, Manifest, ManifestError};
 pub use orphan::{Orphan, OrphanError, close_orphan};
 pub use play::{InvalidSpeed, Player, Speed, Step};
+pub use proof::{Logged, RecordingCheck, RecordingFault, Register, Standing, check_all, check_recording, sessions_in};
 pub use reader::{Body, Frame, ReadError, Reader, Tail};
 pub use seal::{CHUNK_BYTES, CHUNK_TIME, SealError, seal, unplain};
 pub use sealed::{ChunkError, Source};

@@ -1,6 +1,6 @@
 //! A recording as it is kept: one file while its session runs, pieces with a manifest afterwards. Readers see the same bytes.
 
-use crate::manifest::{Chunk, Manifest, ManifestError, open_plain};
+use crate::manifest::{Chunk, MANIFEST_NAME, Manifest, ManifestError, open_plain};
 use portcullis_model::digest::Digest;
 use ruzstd::decoding::FrameDecoder;
 use std::fs::File;
@@ -32,23 +32,27 @@ impl Source {
     /// # Errors
     /// The system's; [`NotFound`](io::ErrorKind::NotFound) when there is neither a file nor a manifest.
     pub fn open(path: &Path) -> io::Result<(Self, u64)> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        if folder.join(MANIFEST_NAME).exists() {
+            return Self::sealed(folder);
+        }
         match open_plain(path) {
             Ok(file) => {
                 let length = file.metadata()?.len();
                 Ok((file.into(), length))
             }
-            // the pieces are there before the file goes
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let folder = path.parent().unwrap_or(Path::new("."));
-                let (manifest, _) = Manifest::read(folder).map_err(|problem| match problem {
-                    ManifestError::Io { source, .. } => source,
-                    other => io::Error::new(io::ErrorKind::InvalidData, other),
-                })?;
-                let bytes = manifest.bytes;
-                Ok((Self::Sealed(Box::new(Chunks::new(folder.to_owned(), manifest.chunks))), bytes))
-            }
+            // it may just have been sealed: the manifest is there before the file goes
+            Err(error) if error.kind() == io::ErrorKind::NotFound && folder.join(MANIFEST_NAME).exists() => Self::sealed(folder),
             Err(error) => Err(error),
         }
+    }
+
+    fn sealed(folder: &Path) -> io::Result<(Self, u64)> {
+        let (manifest, _) = Manifest::read(folder).map_err(|problem| match problem {
+            ManifestError::Io { source, .. } => source,
+            other => io::Error::new(io::ErrorKind::InvalidData, other),
+        })?;
+        Ok((Self::Sealed(Box::new(Chunks::new(folder.to_owned(), manifest.chunks))), manifest.bytes))
     }
 }
 
