@@ -6,6 +6,7 @@
 
 mod amendment;
 mod api;
+mod audit;
 mod doctor;
 mod export;
 mod host_key;
@@ -68,6 +69,9 @@ enum Noun {
     /// Policy modules
     #[command(subcommand)]
     Policy(policy::Verb),
+    /// The node's audit log
+    #[command(subcommand)]
+    Audit(audit::Verb),
     /// The SSH server's own keys
     #[command(subcommand)]
     HostKey(host_key::Verb),
@@ -112,6 +116,14 @@ impl Cli {
                 ControlFlow::Break(done) => return done,
                 ControlFlow::Continue(verb) => Noun::Policy(verb),
             },
+            Noun::Audit(verb) => match audit::local(screen, verb) {
+                ControlFlow::Break(done) => return done,
+                ControlFlow::Continue(verb) => Noun::Audit(verb),
+            },
+            Noun::Session(verb) => match session::local(screen, verb) {
+                ControlFlow::Break(done) => return done,
+                ControlFlow::Continue(verb) => Noun::Session(verb),
+            },
             noun => noun,
         };
         let config = Config::load(&file)?;
@@ -131,6 +143,7 @@ impl Cli {
                 Noun::Request(verb) => return request::run(&desk, verb).await,
                 Noun::Session(verb) => return session::run(&desk, verb).await,
                 Noun::Policy(verb) => return policy::run(&desk, verb).await,
+                Noun::Audit(verb) => return audit::run(&desk, verb).await,
                 Noun::HostKey(verb) => return host_key::run(&desk, &verb),
             }
             .map(|()| Outcome::Done)

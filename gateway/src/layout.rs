@@ -100,6 +100,12 @@ impl Layout {
         self.data.join("warden")
     }
 
+    /// The node's audit log.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.data.join("audit")
+    }
+
     /// Recordings, one folder a session.
     #[must_use]
     pub fn evidence(&self) -> PathBuf {

@@ -11,6 +11,7 @@
 
 mod book;
 mod check;
+mod export;
 mod note;
 mod pages;
 mod place;
@@ -18,6 +19,7 @@ mod tree;
 
 pub use book::{Book, BookError, Opened};
 pub use check::{LogCheck, LogFault, check};
+pub use export::{ExportError, export, root_at};
 pub use note::{Checkpoint, KeyError, LogKey, NoteError, VerifierKey, cosign, open_checkpoint, open_cosigned};
 pub use pages::{Page, Pages, PagesError};
 pub use place::{CHECKPOINT, KEY};

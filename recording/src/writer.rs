@@ -186,6 +186,12 @@ impl Writer {
         self.next
     }
 
+    /// How many bytes it has.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
     /// The chain's value after the last frame.
     #[must_use]
     pub fn head(&self) -> ChainHead {

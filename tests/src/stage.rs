@@ -39,6 +39,8 @@ pub struct StageOptions {
     pub extra_config: String,
     /// `ssh.profile`.
     pub profile: &'static str,
+    /// Only modules of these names, for a judge that has nothing else to compile; all when it is empty.
+    pub only: &'static [&'static str],
 }
 
 impl StageOptions {
@@ -63,7 +65,7 @@ impl StageOptions {
     /// The caller's servers with the programs and modules of these folders.
     #[must_use]
     pub fn new(programs: PathBuf, modules: PathBuf) -> Self {
-        Self { programs, modules: vec![modules], owner: Owner::Caller, extra_config: String::new(), profile: "default" }
+        Self { programs, modules: vec![modules], owner: Owner::Caller, extra_config: String::new(), profile: "default", only: &[] }
     }
 }
 
@@ -286,6 +288,18 @@ impl Stage {
         self.serve()
     }
 
+    /// Starts again what was stopped, with the same data.
+    ///
+    /// # Errors
+    /// When it does not come up; the servers' output is in the error.
+    pub fn restart_stopped(&mut self) -> Result<()> {
+        let started = self.serve();
+        if started.is_err() {
+            self.serve = None;
+        }
+        started
+    }
+
     /// Ends the servers in the orderly way.
     ///
     /// # Errors
@@ -354,7 +368,8 @@ fn install(folder: &Path, options: &StageOptions, ssh_port: u16) -> Result<()> {
     for folder in &options.modules {
         for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
             let entry = entry?;
-            if entry.path().extension().is_some_and(|e| e == "wasm") {
+            let wanted = options.only.is_empty() || options.only.iter().any(|name| entry.file_name() == *name);
+            if wanted && entry.path().extension().is_some_and(|e| e == "wasm") {
                 std::fs::copy(entry.path(), modules.join(entry.file_name()))?;
             }
         }

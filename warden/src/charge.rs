@@ -4,6 +4,7 @@
 
 use crate::keeper::Near;
 use portcullis_model::asking::{AskEnd, Asked, NotPut, SignedAnswer};
+use portcullis_model::digest::Digest;
 use portcullis_model::grant::SignedGrant;
 use portcullis_model::id::QuestionId;
 use portcullis_model::layer::Layer;
@@ -123,6 +124,13 @@ pub(crate) enum Report {
     Noted {
         /// the note's number
         number: u64,
+    },
+    /// The recording has come this far, and all of that is on the disk.
+    Grew {
+        /// frames
+        frames: u64,
+        /// the chain's value after the last of them
+        head: Digest,
     },
     /// No process of the session is left; its recording is not closed yet.
     Empty,

@@ -34,6 +34,9 @@ enum Role {
     /// Run one session; started by the warden, with its socket as standard input
     #[command(hide = true)]
     Keeper,
+    /// Pack one recording; started by the warden
+    #[command(hide = true)]
+    Seal(warden::sealing::Args),
 }
 
 /// The program: reads the command line, becomes warden or keeper, and says in one line why it could not go on.
@@ -44,6 +47,7 @@ pub fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).with_target(false).init();
     let result = match cli {
         Cli { role: Some(Role::Keeper), .. } => keeper::run(),
+        Cli { role: Some(Role::Seal(args)), .. } => warden::sealing::run(&args),
         Cli { warden: Some(args), .. } => warden::run(args),
         // clap asks for the warden's arguments where there is no role
         Cli { role: None, warden: None } => Err(anyhow::anyhow!("nothing to do; see --help")),

@@ -2,12 +2,15 @@
 
 use super::api::{Api, As};
 use super::request::word;
-use super::screen::{shown, time};
+use super::audit::verify;
+use super::screen::{Screen, shown, time};
 use super::{CliError, Desk, Outcome, export, play};
 use clap::Subcommand;
 use portcullis_control::api::types::{Page, SessionDetail, SessionView, Why};
 use portcullis_model::id::SessionId;
 use portcullis_model::receipt::EndCause;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -36,6 +39,15 @@ pub(super) enum Verb {
     },
     /// Write the recording in the form of another program
     Export(export::Export),
+    /// Check a recording, by its files alone
+    Verify {
+        /// A session of this node, or the folder of one, such as that of an export
+        #[arg(value_name = "ID|DIR")]
+        what: String,
+        /// The audit log's folder [default: the node's, or the export's]
+        #[arg(long, value_name = "DIR")]
+        audit: Option<PathBuf>,
+    },
     /// End one session; the grant goes on
     Terminate {
         id: SessionId,
@@ -45,14 +57,31 @@ pub(super) enum Verb {
     },
 }
 
+/// What is done without a configuration; everything else is handed back.
+pub(super) fn local(screen: Screen, verb: Verb) -> ControlFlow<Result<Outcome, CliError>, Verb> {
+    match verb {
+        Verb::Verify { what, audit } if what.parse::<SessionId>().is_err() => ControlFlow::Break(verify::folder(screen, what.as_ref(), audit.as_deref())),
+        other => ControlFlow::Continue(other),
+    }
+}
+
 pub(super) async fn run(desk: &Desk, verb: Verb) -> Result<Outcome, CliError> {
     match verb {
         Verb::List { state, limit } => list(desk, state, limit).await,
         Verb::Show { id } => show(desk, &id).await,
         Verb::Play { id, speed, idle_limit } => play::run(desk, &id, speed, idle_limit).await,
         Verb::Export(wanted) => export::run(desk, wanted).await,
+        Verb::Verify { what, audit } => {
+            let id = id_of(&what)?;
+            let audit = audit.unwrap_or_else(|| desk.layout.audit());
+            verify::one(desk.screen, &desk.layout.evidence().join(id.as_str()), &id, Some(&audit))
+        }
         Verb::Terminate { id, reason } => terminate(desk, &id, reason).await,
     }
+}
+
+fn id_of(text: &str) -> Result<SessionId, CliError> {
+    text.parse().map_err(|error| CliError::Usage(format!("{error}")))
 }
 
 async fn list(desk: &Desk, state: Option<String>, limit: u32) -> Result<Outcome, CliError> {

@@ -8,7 +8,7 @@
 //! | `trust` | controller, group of the gateway | 2755 | the node's token is for the gateway alone, the key for all |
 //! | `gateway` | gateway | 700 | host keys |
 //! | `warden` | this process | 700 | grants |
-//! | `evidence` | this process, group of the controller | 750 | recordings: the warden writes, the controller reads |
+//! | `evidence`, `audit` | this process, group of the controller | 750 | recordings, the audit log: the warden writes, the controller reads |
 //! | `modules` | this process | 755 | policy modules |
 
 use super::plan::config_copy;
@@ -47,7 +47,9 @@ pub(super) fn prepare(config: &Config, layout: &Layout, users: &Users) -> anyhow
     folder(&layout.trust(), Account { uid: controller.uid, gid: gateway.gid }, 0o2755)?;
     folder(&layout.gateway(), gateway, 0o700)?;
     folder(&layout.warden(), own, 0o700)?;
-    folder(&layout.evidence(), Account { uid: own.uid, gid: controller.gid }, 0o750)?;
+    for evidence in [layout.evidence(), layout.audit()] {
+        folder(&evidence, Account { uid: own.uid, gid: controller.gid }, 0o750)?;
+    }
     if config.modules == layout.data().join("modules") {
         folder(&config.modules, own, 0o755)?;
     } else if !config.modules.is_dir() {

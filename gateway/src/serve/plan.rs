@@ -99,6 +99,7 @@ impl Plan<'_> {
                     .text("--role", config.node.role)
                     .path("--state", &layout.warden())
                     .path("--evidence", &layout.evidence())
+                    .path("--audit", &layout.audit())
                     .text("--evidence-gid", users.controller().unwrap_or(users.own).gid)
                     .path("--socket", &layout.warden_socket())
                     .text("--gateway-uid", users.gateway().unwrap_or(users.own).uid)

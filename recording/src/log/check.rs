@@ -5,7 +5,7 @@
 
 use super::note::{Checkpoint, NoteError, VerifierKey, open_checkpoint, open_cosigned};
 use super::pages::{Page, Pages};
-use super::place::{CHECKPOINT, KEY, WIDTH, partial, tile};
+use super::place::{CHECKPOINT, KEY, TAIL, WIDTH, partial, tile};
 use super::tree::{Frontier, leaf_hash, root_of};
 use crate::clock::Clock;
 use crate::manifest::open_plain;
@@ -271,7 +271,8 @@ impl<'a> Sums<'a> {
         for level in 0..self.open.len() {
             let (open, index) = (self.open.get(level).cloned().unwrap_or_default(), self.index.get(level).copied().unwrap_or(0));
             let height = u32::try_from(level).unwrap_or(u32::MAX);
-            if !open.is_empty() && partial(&tile(self.folder, height, index), open.len()).exists() {
+            let here = partial(&tile(self.folder, height, index), open.len());
+            if !open.is_empty() && (here.exists() || !self.folder.join(TAIL).exists()) {
                 self.compare(level, index, &open);
             } else if level == 0 {
                 open.iter().for_each(|hash| self.tiles.push(*hash));

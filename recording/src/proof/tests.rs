@@ -184,7 +184,7 @@ fn a_changed_manifest_is_not_the_one_that_was_logged() {
     assert!(matches!(node.faults(2).as_slice(), [RecordingFault::Manifest { .. }]), "{:?}", node.faults(2));
     fs::write(&path, good.replace("\"cause\": \"exit\"", "\"cause\": \"idle\"")).unwrap();
     assert!(matches!(node.faults(2).as_slice(), [RecordingFault::Manifest { .. }]));
-    fs::write(&path, &good[..good.len() / 2]).unwrap();
+    fs::write(&path, good.get(..good.len() / 2).unwrap()).unwrap();
     assert!(matches!(node.faults(2).as_slice(), [RecordingFault::Unreadable(_)]));
     fs::copy(node.of(1).join(MANIFEST_NAME), &path).unwrap();
     assert!(node.faults(2).iter().any(|fault| matches!(fault, RecordingFault::Manifest { .. })));

@@ -5,16 +5,18 @@ use super::working_directory::within;
 use crate::charge::Charge;
 use crate::clock;
 use portcullis_model::boot::BootId;
+use portcullis_model::digest::Digest;
 use portcullis_model::decision::{Committed, Journal as _, Permit, Refusal};
 use portcullis_model::event::{Event, EventKind};
 use portcullis_model::id::PolicyDigest;
 use portcullis_model::receipt::Receipt;
 use portcullis_model::subject::Subject;
 use portcullis_model::wire::judge::Counters;
-use portcullis_recording::{WriteError, Writer, boot_id};
+use portcullis_recording::{CHUNK_BYTES, CHUNK_TIME, SYNC_INTERVAL, SYNC_STALL, WriteError, Writer, boot_id};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Instant;
 
 /// Something could not be recorded: the session ends.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +45,7 @@ impl Folder {
         let session = &charge.facts.id;
         let create = || Writer::create(Path::new("."), session, self.boot, charge.place.evidence_gid).map_err(Unrecorded);
         let writer = within(self.folder.as_fd(), create).map_err(|error| Fault::NoFolder(charge.place.evidence.clone(), error))??;
-        let mut evidence = Evidence { writer, counters: Counters::default() };
+        let mut evidence = Evidence { writer, counters: Counters::default(), growth: Growth::new() };
         evidence.note(EventKind::Started {
             facts: Box::new(charge.facts.clone()),
             purpose: charge.purpose.clone(),
@@ -60,6 +62,7 @@ impl Folder {
 pub(crate) struct Evidence {
     writer: Writer,
     counters: Counters,
+    growth: Growth,
 }
 
 impl Evidence {
@@ -128,10 +131,42 @@ impl Evidence {
         self.writer.failed_fd()
     }
 
+    /// How far the recording has come, when the audit log is to know it: at most for each piece of it once, and only what is on the
+    /// disk since long.
+    pub(crate) fn grew(&mut self) -> Option<(u64, Digest)> {
+        self.growth.look(&self.writer, Instant::now())
+    }
+
     /// Writes the end down and closes the recording.
     pub(crate) fn finish(self, receipt: &Receipt) -> Result<(), Unrecorded> {
         self.writer.finish(clock::now(), receipt.clone())?;
         Ok(())
+    }
+}
+
+/// When the audit log was last told of the recording, and what it is to be told next.
+#[derive(Debug)]
+struct Growth {
+    told: (u64, Instant),
+    mark: Option<(Instant, u64, Digest)>,
+}
+
+impl Growth {
+    fn new() -> Self {
+        Self { told: (0, Instant::now()), mark: None }
+    }
+
+    fn look(&mut self, writer: &Writer, now: Instant) -> Option<(u64, Digest)> {
+        if self.mark.is_none() {
+            let (bytes, since) = self.told;
+            let due = writer.length().saturating_sub(bytes) >= CHUNK_BYTES || (writer.length() > bytes && now.saturating_duration_since(since) >= CHUNK_TIME);
+            if due {
+                (self.told, self.mark) = ((writer.length(), now), Some((now, writer.next_seq(), writer.head().into())));
+            }
+        }
+        // younger frames could be lost in a power cut, and would then be missed
+        let (_, frames, head) = self.mark.take_if(|(marked, ..)| now.saturating_duration_since(*marked) > SYNC_INTERVAL + SYNC_STALL)?;
+        Some((frames, head))
     }
 }
 

@@ -163,7 +163,8 @@ impl Session {
         if ready.has(Source::Init) {
             self.init_said()?;
         }
-        for report in self.judging.reports() {
+        let grew = self.evidence.grew().map(|(frames, head)| Report::Grew { frames, head });
+        for report in self.judging.reports().into_iter().chain(grew) {
             warden.send(&report, None).map_err(|error| Fault::Peer(format!("the warden is gone: {error}")))?;
         }
         Ok(())

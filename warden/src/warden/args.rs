@@ -25,7 +25,10 @@ pub(crate) struct Args {
     /// Folder for recordings
     #[arg(long)]
     pub(crate) evidence: PathBuf,
-    /// Group that may read recordings
+    /// Folder for the audit log
+    #[arg(long)]
+    pub(crate) audit: PathBuf,
+    /// Group that may read recordings and the audit log
     #[arg(long)]
     pub(crate) evidence_gid: Option<u32>,
     /// Socket on which the gateway is served
@@ -101,7 +104,7 @@ impl Args {
             ensure!(program.is_file() && program.permissions().mode() & 0o111 != 0, "the {what} {} is not a program", path.display());
             ensure!(path.is_absolute(), "the {what} {} is not an absolute path", path.display());
         }
-        for (option, path) in [("--judge", &self.judge), ("--evidence", &self.evidence)] {
+        for (option, path) in [("--judge", &self.judge), ("--evidence", &self.evidence), ("--audit", &self.audit)] {
             ensure!(path.is_absolute(), "{option} {} is not an absolute path", path.display());
         }
         let judge = self.judge.parent().filter(|folder| folder.is_dir());

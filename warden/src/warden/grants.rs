@@ -178,6 +178,11 @@ impl Grants {
         self.kept.get(id).map(|kept| (&kept.signed, kept.grant.not_after))
     }
 
+    /// A grant that is kept, and the fingerprint of its key.
+    pub(crate) fn known(&self, id: &GrantId) -> Option<(&Grant, &str)> {
+        self.kept.get(id).map(|kept| (&kept.grant, kept.fingerprint.as_str()))
+    }
+
     /// Whether sessions can be opened under the grant now.
     pub(crate) fn is_live(&self, id: &GrantId, now: UnixMs) -> bool {
         !self.revoked.contains_key(id) && self.kept.get(id).is_some_and(|kept| kept.grant.is_live(now))

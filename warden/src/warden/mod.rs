@@ -4,21 +4,24 @@
 //! sessions, and pass on what the controller signed; it can invent neither. For each session the warden starts a keeper
 //! and holds, beside it, what is needed to kill the session's jail without it.
 //!
-//! What it does not do: read bytes of a session, look into a jail, run policies, or wait. The exceptions are for a keeper
-//! that is dead: its jail is killed, and its recording, once checked, is closed.
+//! What it does not do: read bytes of a session, look into a jail, run policies, or wait. The exceptions are for a session that
+//! is over: its jail is killed if its keeper is dead, and its recording is closed and sealed.
+//!
+//! What it lets in, revokes or ends is in the audit log, and where it can wait for that it does.
 
 mod admission;
 mod args;
 mod belongings;
-mod closing;
 mod fingerprint;
 mod gateway;
 mod grants;
 mod host_name;
+mod ledger;
 mod listener;
 mod policies;
 mod reports;
 mod revoking;
+pub(crate) mod sealing;
 mod serve;
 mod sessions;
 mod start;
@@ -35,10 +38,10 @@ use crate::keeper::Near;
 use crate::packets::Intake;
 use anyhow::{Context as _, bail};
 use belongings::Belongings;
-use closing::Closing;
 use ed25519_dalek::VerifyingKey;
 use gateway::{Gateway, GatewayError};
 use grants::Grants;
+use ledger::{Ledger, Site};
 use listener::{Arrival, Listener};
 use policies::Policies;
 use portcullis_jail::{cgroup, probe};
@@ -48,6 +51,8 @@ use portcullis_model::layer::{Layer, LayerState};
 use portcullis_model::receipt::EndCause;
 use portcullis_model::wire::warden::FromWarden;
 use revoking::Revocations;
+use sealing::Sealing;
+use serve::Effect;
 use sessions::Sessions;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -91,7 +96,10 @@ pub(crate) struct Warden {
     belongings: Belongings,
     /// Keepers whose sessions are over and whose processes are not yet.
     leaving: HashMap<u64, Child>,
-    closing: Closing,
+    ledger: Ledger<Effect>,
+    /// Whether sessions were ended because the log has failed.
+    unlogged: bool,
+    sealing: Sealing,
     watch: Watch,
     intake: Intake,
     stop: UnixStream,
@@ -120,10 +128,16 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let root = rustix::process::geteuid().is_root();
     let belongings = Belongings::prepare(&args.state, args.userdb, root).context("cannot keep what the sessions of a grant share")?;
     listener::make_evidence_folder(&args.evidence, args.evidence_gid)?;
+    listener::make_evidence_folder(&args.audit, args.evidence_gid)?;
+    let boot = portcullis_recording::boot_id().context("the kernel does not name this boot")?;
     let stop = listener::stop_signals().context("cannot take signals")?;
     let listener = Listener::bind(&args.socket, args.gateway_uid)?;
     // its own group is what recordings have anyway, and a keeper in a user namespace could not name it
     let evidence_gid = args.evidence_gid.filter(|gid| *gid != rustix::process::getegid().as_raw());
+    let site = Site { folder: &args.audit, state: &args.state, evidence: &args.evidence, target: &args.target, role: args.role, gid: evidence_gid };
+    let ledger = Ledger::open(site, boot)?;
+    let log = ledger.writer().context("no audit log")?;
+    let sealing = Sealing::start(&args.evidence, boot, log).context("cannot look after recordings")?;
     let place = Place { evidence: args.evidence, evidence_gid, judge: args.judge, shell: args.shell, notices: args.notice, near: Near(args.forward_near) };
     let (sftp, forward) = (args.sftp, args.forward);
     let settings = Settings { target: args.target, role: args.role, root, max_sessions: args.max_sessions.into(), sftp, forward, controller: key, place };
@@ -139,7 +153,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
         policies,
         belongings,
         leaving: HashMap::new(),
-        closing: Closing::default(),
+        ledger,
+        unlogged: false,
+        sealing,
         watch: Watch::new().context("no epoll")?,
         intake: Intake::new(),
         stop,
@@ -149,6 +165,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     };
     warden.watch.add(&warden.listener, Ready::Listener).context("cannot watch the socket")?;
     warden.watch.add(&warden.stop, Ready::Stop).context("cannot watch for signals")?;
+    if let Some(fd) = warden.ledger.fd() {
+        warden.watch.add(fd, Ready::Ledger).context("cannot watch the audit log")?;
+    }
     tracing::info!(socket = %args.socket.display(), target = warden.settings.target, root, "the warden is ready");
     sd_notify::notify(false, &[sd_notify::NotifyState::Ready]).context("cannot tell the supervisor that the warden is ready")?;
     warden.serve()
@@ -179,14 +198,18 @@ impl Warden {
                     Ready::Death(keeper) => self.keeper_died(keeper),
                     Ready::Gateway => self.serve_gateway(),
                     Ready::Judge => self.policies.judge_said(&mut self.intake),
+                    // asked after each turn
+                    Ready::Ledger => {}
                     Ready::Listener => self.arrive(),
                 }
             }
             self.tick(Instant::now());
+            self.logged();
             self.tell_policies();
             self.watch_gateway()?;
         }
-        self.closing.wait();
+        self.sealing.finish();
+        self.ledger.close();
         tracing::info!("the warden has ended");
         Ok(())
     }
@@ -229,7 +252,7 @@ impl Warden {
 
     fn next_deadline(&self) -> Instant {
         let wake = if self.sessions.len() == 0 { PURGE_INTERVAL } else { Duration::from_secs(1) };
-        let deadlines = [Some(self.next_purge), Some(Instant::now() + wake), self.sessions.next_deadline(), self.policies.next_tick(), self.stopping];
+        let deadlines = [Some(self.next_purge), Some(Instant::now() + wake), self.sessions.next_deadline(), self.policies.next_tick(), self.ledger.deadline(), self.stopping];
         deadlines.into_iter().flatten().min().unwrap_or(self.next_purge)
     }
 
@@ -265,6 +288,7 @@ impl Warden {
         }
         self.gateway = None;
         self.revocations.forget_tickets();
+        self.ledger.waiting().for_each(Effect::forget_ticket);
         for keeper in self.sessions.filter(|session| session.ticket().is_some()) {
             self.end_session(keeper, &EndCause::Disconnect);
             if let Some(session) = self.sessions.get_mut(keeper) {

@@ -181,6 +181,13 @@ impl Policies {
         }
     }
 
+    /// What this assignment would change, if it is the controller's, can be read, and is not one that is kept already.
+    pub(crate) fn news_in(&self, signed: &SignedPolicyAssignment) -> Option<PolicyAssignment> {
+        let newest = self.wanted.as_ref().or(self.in_force.as_ref());
+        let assignment = signed.verify(&self.key, &self.target).ok().filter(|assignment| assignment.check().is_ok())?;
+        (!newest.is_some_and(|kept| kept.file.signed == *signed) && newest.is_none_or(|kept| assignment.sequence > kept.assignment.sequence)).then_some(assignment)
+    }
+
     fn accept(&mut self, signed: SignedPolicyAssignment) -> Result<(), Refused> {
         let assignment = signed.verify(&self.key, &self.target)?;
         assignment.check()?;

@@ -1,5 +1,6 @@
 //! What keepers report, and what is done about those that no longer can.
 
+use super::sealing::Job;
 use super::sessions::{JailHandle, Phase, Session};
 use super::Warden;
 use crate::chain::with_sources;
@@ -7,6 +8,7 @@ use crate::charge::{KILL_DEADLINE, Report};
 use crate::clock;
 use crate::packets::Received;
 use portcullis_model::asking::Asked;
+use portcullis_model::audit::AuditEvent;
 use portcullis_model::receipt::{EndCause, Receipt, Survivor};
 use portcullis_model::session::ExitStatus;
 use portcullis_model::wire::warden::FromWarden;
@@ -78,6 +80,11 @@ impl Warden {
                 tracing::info!(%session, %question, ?end, "a question is over");
                 self.say(&FromWarden::AskOver { session, question, end });
             }
+            Report::Grew { frames, head } => {
+                let Some(session) = self.sessions.get_mut(keeper) else { return };
+                let session = session.facts.id.clone();
+                self.ledger.note(AuditEvent::RecordingGrew { session, frames, head });
+            }
             Report::Empty => {
                 if let Some(session) = self.sessions.get_mut(keeper) {
                     session.empty.get_or_insert_with(Instant::now);
@@ -87,6 +94,7 @@ impl Warden {
                 let Some(session) = self.sessions.remove(keeper) else { return };
                 tracing::warn!(session = %session.facts.id, reason, "a session did not start");
                 let ticket = session.ticket();
+                self.unstarted(&session.facts, EndCause::Fault(reason.clone()), &reason);
                 self.over(keeper, session, None);
                 if let Some(ticket) = ticket {
                     self.refuse(ticket, reason);
@@ -94,12 +102,17 @@ impl Warden {
             }
             Report::Ended { receipt, exit, recording } => {
                 let Some(session) = self.sessions.remove(keeper) else { return };
-                if let Some(problem) = recording {
-                    tracing::error!(session = %session.facts.id, problem, "the recording of a session was not closed");
-                }
+                let (id, grant) = (session.facts.id.clone(), session.facts.grant.clone());
                 // what it is about is known here, whatever the keeper says
-                let receipt = Receipt { session: session.facts.id.clone(), grant: session.facts.grant.clone(), ..receipt };
-                self.ended(keeper, session, receipt, exit);
+                let receipt = Receipt { session: id.clone(), grant, ..receipt };
+                self.ended(keeper, session, receipt.clone(), exit);
+                self.sealing.begin(match recording {
+                    None => Job::Closed(id),
+                    Some(problem) => {
+                        tracing::error!(session = %id, problem, "the recording of a session was not closed");
+                        Job::Orphan(Box::new(receipt), problem)
+                    }
+                });
             }
         }
     }
@@ -137,13 +150,15 @@ impl Warden {
     pub(super) fn keeper_failed(&mut self, keeper: u64, why: &str) {
         let Some(mut session) = self.sessions.remove(keeper) else { return };
         tracing::error!(session = %session.facts.id, why, "a session is ended without its keeper");
+        let (id, detail) = (session.facts.id.clone(), why.chars().take(1000).collect());
+        self.ledger.note(AuditEvent::Alert { session: Some(id), rule: "keeper-failed".to_owned(), detail });
         if let Err(error) = session.keeper.kill() {
             tracing::error!(session = %session.facts.id, %error, "a keeper cannot be killed");
         }
         let cause = session.cause().cloned().unwrap_or_else(|| EndCause::Fault(why.to_owned()));
         let receipt = kill_orphan(&session, cause);
         match session.keeper.wait(REAP_DEADLINE) {
-            Ok(Some(_)) => self.closing.begin(self.settings.place.evidence.clone(), receipt.clone(), why),
+            Ok(Some(_)) => self.sealing.begin(Job::Orphan(Box::new(receipt.clone()), why.to_owned())),
             Ok(None) => tracing::error!(session = %session.facts.id, "a keeper that was killed is still there; its recording stays open"),
             Err(error) => tracing::error!(session = %session.facts.id, %error, "the end of a keeper cannot be waited for; its recording stays open"),
         }
@@ -153,6 +168,7 @@ impl Warden {
     fn ended(&mut self, keeper: u64, session: Session, receipt: Receipt, exit: Option<ExitStatus>) {
         let Receipt { session: id, cause, killed, survivors, micros, .. } = &receipt;
         tracing::info!(session = %id, ?cause, killed, survivors = survivors.len(), micros, "a session ended");
+        self.ledger.note(AuditEvent::ended(&receipt, exit.clone()));
         match session.ticket() {
             Some(ticket) => self.refuse(ticket, unstarted(&receipt.cause)),
             None => self.say(&FromWarden::Ended { receipt: receipt.clone(), exit }),

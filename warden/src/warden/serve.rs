@@ -5,16 +5,19 @@ use super::gateway::{Call, GatewayError};
 use super::grants::RevokeError;
 use super::sessions::{Phase, Session};
 use super::start::{self, Keeper};
+use super::sealing::Job;
 use super::watch::Ready;
 use super::{Settings, Warden};
 use crate::chain::with_sources;
 use crate::charge::{Charge, Order, Place, START_DEADLINE};
 use crate::clock;
 use anyhow::Context as _;
+use portcullis_model::audit::{AuditEvent, Judges, Opening};
 use portcullis_model::asking::{NotPut, SignedAnswer, VerifiedAnswer};
-use portcullis_model::grant::{Ending, SignedGrant, SignedRevocation};
+use portcullis_model::grant::{Ending, Revocation, SignedGrant, SignedRevocation};
 use portcullis_model::id::{GrantId, SessionId};
-use portcullis_model::receipt::EndCause;
+use portcullis_model::policy::SignedPolicyAssignment;
+use portcullis_model::receipt::{EndCause, Receipt, RevokeReceipt};
 use portcullis_model::session::{Front, SessionFacts};
 use portcullis_model::wire::PROTOCOL;
 use portcullis_model::wire::warden::{FromWarden, OpenSession, ToWarden};
@@ -26,7 +29,80 @@ pub(super) const SESSIONS_A_GRANT: usize = 16;
 /// Messages of the gateway that are served before other work has its turn.
 const CALLS_A_TURN: usize = 32;
 
+/// What waits until its entry is in the audit log. A ticket is none once the gateway that gave it has gone.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// The grant's sessions learn when it ends, the gateway that it is kept.
+    Installed {
+        ticket: Option<u64>,
+        grant: GrantId,
+    },
+    /// A session is started.
+    Start {
+        ticket: Option<u64>,
+        charge: Box<Charge>,
+    },
+    /// The gateway is told what a revocation did.
+    Revoked {
+        tickets: Vec<u64>,
+        receipt: RevokeReceipt,
+    },
+    /// Other modules judge.
+    Assign(SignedPolicyAssignment),
+}
+
+impl Effect {
+    /// The gateway that waits for it has gone.
+    pub(super) fn forget_ticket(&mut self) {
+        match self {
+            Self::Installed { ticket, .. } | Self::Start { ticket, .. } => *ticket = None,
+            Self::Revoked { tickets, .. } => tickets.clear(),
+            Self::Assign(_) => {}
+        }
+    }
+
+    /// The grant under which it starts a session, if it does.
+    fn starts_under(&self) -> Option<&GrantId> {
+        match self {
+            Self::Start { charge, .. } => Some(&charge.facts.grant),
+            Self::Installed { .. } | Self::Revoked { .. } | Self::Assign(_) => None,
+        }
+    }
+}
+
 impl Warden {
+    /// Does what has waited for the audit log. A log that has failed ends all sessions: none is without evidence.
+    pub(super) fn logged(&mut self) {
+        for (effect, written) in self.ledger.done() {
+            match (effect, written) {
+                (Effect::Installed { ticket, grant }, Ok(())) => {
+                    self.prolong(&grant);
+                    ticket.into_iter().for_each(|ticket| self.say(&FromWarden::Installed { ticket }));
+                }
+                (Effect::Installed { ticket, .. }, Err(error)) => ticket.into_iter().for_each(|ticket| self.refuse(ticket, error.to_string())),
+                (Effect::Start { ticket, charge }, Ok(())) => self.start(ticket, *charge),
+                (Effect::Start { ticket, .. }, Err(error)) => ticket.into_iter().for_each(|ticket| self.refuse(ticket, error.to_string())),
+                (Effect::Revoked { tickets, receipt }, Ok(())) => {
+                    for ticket in tickets {
+                        self.say(&FromWarden::Revoked { ticket, receipt: receipt.clone() });
+                    }
+                }
+                // it is in force, and done; only that it is so is not on record
+                (Effect::Revoked { tickets, .. }, Err(error)) => tickets.into_iter().for_each(|ticket| self.refuse(ticket, error.to_string())),
+                (Effect::Assign(assignment), Ok(())) => self.policies.assign(assignment),
+                (Effect::Assign(_), Err(error)) => tracing::error!(%error, "a policy assignment is not taken"),
+            }
+        }
+        if let Some(error) = self.ledger.failed()
+            && !std::mem::replace(&mut self.unlogged, true)
+        {
+            tracing::error!(%error, "the audit log has failed: nothing is let in any more, and all sessions are ended");
+            for keeper in self.sessions.filter(|_| true) {
+                self.end_session(keeper, &EndCause::Fault(error.to_string()));
+            }
+        }
+    }
+
     /// Serves what the gateway has sent. An error ends its connection.
     pub(super) fn gateway_calls(&mut self) -> Result<(), GatewayError> {
         for _ in 0..CALLS_A_TURN {
@@ -77,22 +153,36 @@ impl Warden {
             }
             ToWarden::Told { session, number, told } => self.tell_keeper(&session, &Order::Told { number, told: told.cut() }),
             ToWarden::Note { session, note } => self.tell_keeper(&session, &Order::Note(Note { news: note.news.cut(), ..note })),
-            ToWarden::Policies(assignment) => self.policies.assign(assignment),
+            ToWarden::Policies(assignment) => self.assign(assignment),
             ToWarden::Module(chunk) => self.policies.module(&chunk),
         }
     }
 
     fn install(&mut self, ticket: u64, grant: SignedGrant) {
-        match self.grants.install(grant, clock::now()) {
+        let admitted = match self.grants.install(grant, clock::now()) {
             Ok(id) => {
                 tracing::info!(grant = %id, "a grant is kept");
-                self.prolong(&id);
-                self.say(&FromWarden::Installed { ticket });
+                self.grants.known(&id).map(|(grant, fingerprint)| (id, AuditEvent::admitted(grant, fingerprint.to_owned())))
             }
             Err(error) => {
                 tracing::warn!(error = with_sources(&error), "a grant is not kept");
-                self.refuse(ticket, with_sources(&error));
+                return self.refuse(ticket, with_sources(&error));
             }
+        };
+        // it is always known now
+        let Some((grant, event)) = admitted else { return };
+        if let Err(error) = self.ledger.before(event, Effect::Installed { ticket: Some(ticket), grant }) {
+            self.refuse(ticket, error.to_string());
+        }
+    }
+
+    /// Puts an assignment that is the controller's on record, and then in force. What is not, is refused as before.
+    fn assign(&mut self, signed: SignedPolicyAssignment) {
+        let Some(assignment) = self.policies.news_in(&signed) else { return self.policies.assign(signed) };
+        let modules = assignment.modules.iter().map(Judges::from).collect();
+        let event = AuditEvent::PolicyAssigned { sequence: assignment.sequence, decided: assignment.at, modules };
+        if let Err(error) = self.ledger.before(event, Effect::Assign(signed)) {
+            tracing::error!(%error, "a policy assignment is not taken");
         }
     }
 
@@ -119,8 +209,10 @@ impl Warden {
         // the role chooses the policy: a grant for another is not stretched to fit
         anyhow::ensure!(grant.role == self.settings.role, "the access is for a target of role {}, this node is a {}", grant.role, self.settings.role);
         anyhow::ensure!(self.stopping.is_none(), "the node is being stopped");
-        anyhow::ensure!(self.sessions.under(&grant.id) < SESSIONS_A_GRANT, "there are {SESSIONS_A_GRANT} sessions under this access already");
-        anyhow::ensure!(self.sessions.len() + self.leaving.len() < self.settings.max_sessions, "this node runs as many sessions as it may");
+        let starting = self.ledger.waiting().filter_map(|effect| effect.starts_under().cloned()).collect::<Vec<_>>();
+        let under = self.sessions.under(&grant.id) + starting.iter().filter(|id| **id == grant.id).count();
+        anyhow::ensure!(under < SESSIONS_A_GRANT, "there are {SESSIONS_A_GRANT} sessions under this access already");
+        anyhow::ensure!(self.sessions.len() + self.leaving.len() + starting.len() < self.settings.max_sessions, "this node runs as many sessions as it may");
         let mut entropy = [0; SessionId::ENTROPY];
         getrandom::fill(&mut entropy).context("no random numbers")?;
         let id = SessionId::from_entropy(entropy);
@@ -140,7 +232,30 @@ impl Warden {
             place,
         };
         tracing::info!(session = %facts.id, grant = %facts.grant, operator = facts.operator, source = facts.source, client = open.client, "opening a session");
-        let Keeper { process, socket, client } = start::start(&charge).context("no keeper for the session")?;
+        let event = AuditEvent::SessionAdmitted { facts: Box::new(facts), purpose: Opening::from(&charge.purpose) };
+        Ok(self.ledger.before(event, Effect::Start { ticket: Some(ticket), charge: Box::new(charge) })?)
+    }
+
+    /// Starts a session that is on record. What has changed since it was asked for counts.
+    fn start(&mut self, ticket: Option<u64>, charge: Charge) {
+        let facts = charge.facts.clone();
+        let (Some(ticket), None) = (ticket, self.stopping) else {
+            return self.unstarted(&facts, EndCause::Disconnect, "the gateway was gone, or the node was being stopped, before it started");
+        };
+        if let Err(error) = self.grants.usable(&facts.grant, &facts.key_fingerprint, clock::now()) {
+            let why = with_sources(&error);
+            self.unstarted(&facts, EndCause::Fault(why.clone()), &why);
+            return self.refuse(ticket, why);
+        }
+        let Keeper { process, socket, client } = match start::start(&charge) {
+            Ok(keeper) => keeper,
+            Err(error) => {
+                let why = format!("no keeper for the session: {}", with_sources(&error));
+                tracing::warn!(session = %facts.id, why, "a session is not opened");
+                self.unstarted(&facts, EndCause::Fault(why.clone()), &why);
+                return self.refuse(ticket, why);
+            }
+        };
         let number = self.sessions.number();
         let watched = self.watch.add(&socket, Ready::Report(number)).and_then(|()| self.watch.add(&process, Ready::Death(number)));
         let phase = Phase::Starting { ticket, client, deadline: Instant::now() + START_DEADLINE };
@@ -148,7 +263,14 @@ impl Warden {
         if let Err(error) = watched {
             self.keeper_failed(number, &format!("it cannot be watched: {error}"));
         }
-        Ok(())
+    }
+
+    /// Puts on record that a session that was let in did not run.
+    pub(super) fn unstarted(&mut self, facts: &SessionFacts, cause: EndCause, why: &str) {
+        let (session, grant) = (facts.id.clone(), facts.grant.clone());
+        let receipt = Receipt { session: session.clone(), grant, cause, killed: 0, survivors: vec![], micros: 0 };
+        self.ledger.note(AuditEvent::ended(&receipt, None));
+        self.sealing.begin(Job::Unstarted(session, why.chars().take(1000).collect()));
     }
 
     /// Where a session finds things that begins with this program.
@@ -176,12 +298,13 @@ impl Warden {
                 (*revocation, Err(text))
             }
         };
+        let known = self.grants.receipt(&revocation.grant).is_some();
         let cause = match revocation.ending {
             Ending::Revoke => EndCause::Revoked,
             Ending::Close => EndCause::Closed,
             Ending::Expire => EndCause::Expired,
         };
-        let grant = revocation.grant;
+        let Revocation { grant, request, at, by, reason, ending, .. } = revocation;
         tracing::info!(grant = %grant, "a grant is revoked");
         if let Some(receipt) = self.grants.receipt(&grant).cloned() {
             return self.say(&FromWarden::Revoked { ticket, receipt });
@@ -197,6 +320,11 @@ impl Warden {
         };
         if answer.is_some_and(|ticket| self.revocations.join(&grant, ticket)) {
             return;
+        }
+        if !known {
+            let by = by.chars().take(1000).collect();
+            let reason = reason.chars().take(4000).collect();
+            self.ledger.note(AuditEvent::GrantRevoked { grant: grant.clone(), request, by, reason, ending, decided: at });
         }
         let keepers = self.sessions.keepers_of(&grant);
         for keeper in &keepers {
@@ -248,8 +376,9 @@ impl Warden {
             if let Err(error) = self.grants.done(&receipt) {
                 tracing::error!(grant = %receipt.grant, error = with_sources(&error), "the receipt of a revocation cannot be kept");
             }
-            for ticket in done.tickets {
-                self.say(&FromWarden::Revoked { ticket, receipt: receipt.clone() });
+            let (event, tickets) = (AuditEvent::revoked(&receipt), done.tickets);
+            if let Err(error) = self.ledger.before(event, Effect::Revoked { tickets: tickets.clone(), receipt }) {
+                tickets.into_iter().for_each(|ticket| self.refuse(ticket, error.to_string()));
             }
         }
     }

@@ -17,6 +17,8 @@ pub(crate) enum Ready {
     Gateway,
     /// The judge's socket for policies.
     Judge,
+    /// Entries of the audit log are on the disk.
+    Ledger,
     /// A keeper's socket.
     Report(u64),
     /// A keeper's process.
@@ -30,8 +32,9 @@ impl Ready {
             Self::Stop => 1,
             Self::Gateway => 2,
             Self::Judge => 3,
-            Self::Report(keeper) => 4 + 2 * keeper,
-            Self::Death(keeper) => 5 + 2 * keeper,
+            Self::Ledger => 4,
+            Self::Report(keeper) => 5 + 2 * keeper,
+            Self::Death(keeper) => 6 + 2 * keeper,
         }
     }
 
@@ -41,8 +44,9 @@ impl Ready {
             1 => Self::Stop,
             2 => Self::Gateway,
             3 => Self::Judge,
-            n if n % 2 == 0 => Self::Report((n - 4) / 2),
-            n => Self::Death((n - 5) / 2),
+            4 => Self::Ledger,
+            n if n % 2 == 1 => Self::Report((n - 5) / 2),
+            n => Self::Death((n - 6) / 2),
         }
     }
 }
@@ -105,7 +109,7 @@ mod tests {
 
     #[test]
     fn numbers_and_meanings_are_one_to_one() {
-        for what in [Ready::Listener, Ready::Stop, Ready::Gateway, Ready::Judge, Ready::Report(1), Ready::Death(1), Ready::Report(1 << 40), Ready::Death(1 << 40)] {
+        for what in [Ready::Listener, Ready::Stop, Ready::Gateway, Ready::Judge, Ready::Ledger, Ready::Report(1), Ready::Death(1), Ready::Report(1 << 40), Ready::Death(1 << 40)] {
             assert_eq!(Ready::of(what.number()), what);
         }
     }

@@ -226,6 +226,7 @@ impl Stage {
             ("--role", "cps".to_owned()),
             ("--state", path("state")),
             ("--evidence", path("evidence")),
+            ("--audit", path("audit")),
             ("--socket", path("warden.sock")),
             ("--gateway-uid", uid),
             ("--judge", path("judge.sock")),
