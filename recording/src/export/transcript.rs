@@ -17,6 +17,7 @@ use portcullis_model::session::{ExitStatus, Purpose, WindowSize};
 use portcullis_model::subject::Subject;
 use portcullis_model::time::UnixMs;
 use portcullis_model::transfer::TransferEnd;
+use portcullis_model::wish::{News, Wish};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
@@ -63,6 +64,19 @@ fn head(beginning: &Beginning, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "Opened    {} for {purpose}\n", clock(beginning.at))
 }
 
+fn wished(wish: &Wish) -> String {
+    let because = |reason: &str| if reason.is_empty() { String::new() } else { format!(": {}", printable(reason.as_bytes())) };
+    match wish {
+        Wish::Status => "asked how the request stands".to_owned(),
+        Wish::Close { reason } => format!("closed the request{}", because(reason)),
+        Wish::Extend { for_s, reason } => format!("asked for {for_s} s more{}", because(reason)),
+        Wish::Share { operator, reason, .. } => format!("asked to share the request with {}{}", printable(operator.as_bytes()), because(reason)),
+        Wish::Withdraw { amendment } => format!("took amendment {amendment} back"),
+        Wish::Messages => "read what was said about the request".to_owned(),
+        Wish::Message { text } => format!("said to the approvers: {}", printable(text.as_bytes())),
+    }
+}
+
 /// A moment in UTC, to the millisecond.
 fn clock(at: UnixMs) -> String {
     let parsed = i64::try_from(at.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
@@ -101,6 +115,13 @@ impl<W: Write> Page<'_, W> {
             EventKind::Answered { question, choice, by, comment, .. } => {
                 format!("question {question} answered {choice:?} by {}: {}", printable(by.as_bytes()), printable(comment.as_bytes()))
             }
+            EventKind::Wished(wish) => wished(&wish),
+            EventKind::Noted(News::Decided { amendment, approved, text }) => {
+                let answer = if approved { "approved" } else { "rejected" };
+                format!("amendment {amendment} was {answer}: {}", printable(text.as_bytes()))
+            }
+            EventKind::Noted(News::Message { by, text }) => format!("message from {}: {}", printable(by.as_bytes()), printable(text.as_bytes())),
+            EventKind::Extended { end } => format!("the access ends at {} now", clock(end)),
             EventKind::Killed { pid, difference, .. } => format!("KILLED process {pid}: {}", printable(difference.as_bytes())),
             EventKind::Masked { bytes } => format!("{bytes} bytes were typed without echo, and are not recorded"),
             EventKind::Judge { live: false } => "the judge is gone, everything is refused".to_owned(),
