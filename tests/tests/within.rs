@@ -5,6 +5,7 @@ use portcullis_tests::client::{Output, finish};
 use portcullis_tests::stage::keygen;
 use portcullis_tests::{Access, Stage, Terminal, wait};
 use serde_json::Value;
+use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 const ACTION: &str = "INFRA_DIAG";
@@ -38,8 +39,13 @@ fn decide(stage: &Stage, amendment: &str, args: &[&str]) -> Result<Output> {
 fn recorded(stage: &Stage, wanted: &str) -> Result<()> {
     wait::until(&format!("{wanted} in a recording"), wait::LONG, || {
         let folders = std::fs::read_dir(stage.data().join("evidence")).ok()?.flatten();
-        let recordings = folders.filter_map(|folder| std::fs::read(folder.path().join("recording")).ok());
-        recordings.into_iter().any(|bytes| String::from_utf8_lossy(&bytes).contains(wanted)).then_some(())
+        let read = |folder: std::fs::DirEntry| {
+            let mut bytes = Vec::new();
+            portcullis_recording::Source::open(&folder.path().join("recording")).ok()?.0.read_to_end(&mut bytes).ok()?;
+            Some(bytes)
+        };
+        let mut recordings = folders.filter_map(read);
+        recordings.any(|bytes| String::from_utf8_lossy(&bytes).contains(wanted)).then_some(())
     })
 }
 
