@@ -77,6 +77,7 @@ pub fn run(places: &Places, arguments: &Arguments, report: &mut Report) -> Resul
             }),
             _ => places.named(to),
         };
+        let target = target.map_err(|failure| Failure::Other(format!("{}: {failure}", printable(to))));
         let copied = source.and_then(|source| copying.copy(&source, &target?, 0, report));
         if let Err(failure) = copied {
             report.fail_at(operand, &failure);
@@ -107,8 +108,8 @@ impl Copying {
         let (target, made) = match to.open(OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL) {
             Ok(target) => (target, true),
             Err(Failure::System(Errno::EXIST)) if self.existing == Existing::Kept => return Ok(()),
-            Err(Failure::System(Errno::EXIST)) => self.existing(to, &stat)?,
-            Err(failure) => return Err(failure),
+            Err(Failure::System(Errno::EXIST)) => self.existing(to, &stat).map_err(|failure| about(to, &failure))?,
+            Err(failure) => return Err(about(to, &failure)),
         };
         let copied = pour(&source, &target).map_err(Failure::from).and_then(|()| if made { self.give(&to.folder, &target, &stat) } else { Ok(()) });
         if copied.is_err() && made {
@@ -161,9 +162,9 @@ impl Copying {
         let made = match mkdirat(&to.folder, OsStr::from_bytes(&to.name), Mode::from_raw_mode(0o700)) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
-            Err(errno) => return Err(errno.into()),
+            Err(errno) => return Err(about(to, &errno.into())),
         };
-        let target = to.open(OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let target = to.open(OFlags::RDONLY | OFlags::DIRECTORY).map_err(|failure| about(to, &failure))?;
         // who owns the folder around it can have put one of root's in its place: that is no one's to give away, and has something in it
         if made && names_in(&target)?.is_empty() {
             self.give(&to.folder, &target, &stat)?;
@@ -196,6 +197,11 @@ impl Copying {
             report.end(1);
         }
     }
+}
+
+/// What went wrong at the other end.
+fn about(to: &Named, failure: &Failure) -> Failure {
+    Failure::Other(format!("{}: {failure}", printable(&to.path)))
 }
 
 fn names_in(folder: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {

@@ -29,6 +29,8 @@ pub mod tail;
 use failure::{Report, Usage};
 use grammar::{Arguments, Command};
 use place::Places;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Does what the command `called` is for; returns its exit status: 0 done, 1 not or not all of it, 2 not understood.
 #[must_use]
@@ -52,6 +54,11 @@ pub fn run(called: &[u8], arguments: &[Vec<u8>]) -> u8 {
 fn perform(command: Command, arguments: &Arguments, report: &mut Report) -> Result<(), Usage> {
     if command == Command::Vi {
         return edit::front::run(arguments, report);
+    }
+    // a file over the session's limit is an error to be told, and half of it to be taken away, not a death; so is a reader that has gone
+    if let Err(error) = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false))) {
+        report.fail(&error);
+        return Ok(());
     }
     let places = match Places::new() {
         Ok(places) => places,
