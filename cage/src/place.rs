@@ -1,19 +1,17 @@
 //! From an operand to what it names, without leaving what was judged.
 //!
 //! The policy judged the operand's text, made absolute from the working directory and freed of `.` and `..`. So that text is opened and
-//! nothing else: the kernel refuses any symbolic link on the way (`RESOLVE_NO_SYMLINKS`), in one call that nobody can come between.
+//! nothing else, part by part: each folder is held while the next part is looked up in it, and a symbolic link is not followed wherever it
+//! stands. (`openat2` would do that in one call; a session has none, because the mode of a file that it makes is where no filter sees it.)
 //!
 //! Nothing that is opened here waits for somebody: `O_NONBLOCK`, and what turns out to be neither file nor folder is let go at once.
 
 use crate::failure::Failure;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, statat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-
-/// How often the kernel is asked again when folders on the way are renamed meanwhile.
-const TRIES_MAX: usize = 32;
 
 /// Opens operands.
 #[derive(Debug)]
@@ -74,19 +72,23 @@ impl Places {
         self.open_normal(&self.normal(operand)?, flags)
     }
 
+    /// One part after the other, each folder held while the next is looked up in it, and none of them a link.
     fn open_normal(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Failure> {
-        let below = match path.strip_prefix(b"/").unwrap_or(path) {
-            b"" => b".",
-            below => below,
-        };
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        for _ in 0..TRIES_MAX {
-            match openat2(&self.root, OsStr::from_bytes(below), with_care(flags), Mode::empty(), resolve) {
-                Err(Errno::AGAIN) => {}
-                done => return Ok(done?),
-            }
+        let mut parts = path.split(|b| *b == b'/').filter(|part| !part.is_empty()).peekable();
+        let mut here = openat(&self.root, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        if parts.peek().is_none() {
+            return Ok(openat(&self.root, ".", with_care(flags), Mode::empty())?);
         }
-        Err(Errno::AGAIN.into())
+        while let Some(part) = parts.next() {
+            let is_last = parts.peek().is_none();
+            let opened = open_in(&here, part, if is_last { flags } else { OFlags::PATH | OFlags::DIRECTORY });
+            here = match opened {
+                // a link is no folder; in words that is clearer
+                Err(Failure::System(Errno::NOTDIR)) if stat_in(&here, part).is_ok_and(|stat| kind(&stat) == FileType::Symlink) => return Err(Errno::LOOP.into()),
+                opened => opened?,
+            };
+        }
+        Ok(here)
     }
 
     /// The folder of what an operand names, which may be there or not, and its name.
