@@ -155,6 +155,10 @@ impl Desk {
         let mut write = self.store.write().await?;
         let (amendment, mut stored) = load(&mut write, actor, id).await?;
         let request = &mut stored.request;
+        // whoever works under the request decides nothing about it, by whichever way they came to
+        for shared in write.shared_from(&request.facts().id).await? {
+            let _: Approver = Approver::of(shared.request.facts(), actor)?;
+        }
         let by = Approver::of(request.facts(), actor)?;
         if amendment.state != AmendmentState::Open {
             return Err(DeskError::Conflict(format!("it is {} already", amendment.state.name())));
@@ -186,7 +190,8 @@ impl Desk {
                 self.prolong(&mut write, request).await?;
                 for shared in write.shared_from(&request.facts().id).await? {
                     let mut shared = shared.request;
-                    let moved = shared.apply(moved.act().follow(), self.limits.duration_min_s)?;
+                    // one that is over by its own clock is not brought back
+                    let Ok(moved) = shared.apply(moved.act().follow(), self.limits.duration_min_s) else { continue };
                     write.record(&shared, &moved).await?;
                     self.prolong(&mut write, &shared).await?;
                 }
