@@ -3,6 +3,7 @@
 //!
 //! Limits: no TLS, so no other address; tokens do not expire; no rate limit but the bounds on what can be held.
 
+mod alerts;
 mod amendments;
 mod extract;
 mod guard;

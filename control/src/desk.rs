@@ -1,6 +1,7 @@
 //! The desk: one operation of a person, of the clock or of a node, from beginning to end. Each is one transaction of the
 //! books; nodes are woken after it, and find in the books what they are to be told.
 
+mod alerts;
 mod amendments;
 mod clock;
 mod grants;

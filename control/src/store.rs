@@ -4,6 +4,7 @@
 //! The SQL is portable (numbered parameters, TEXT and BIGINT, `ON CONFLICT`, partial indexes), so that PostgreSQL can be
 //! put in the same place; what is SQLite's own is in this file.
 
+mod alerts;
 mod amendments;
 mod grants;
 mod policies;
@@ -14,6 +15,7 @@ mod sessions;
 mod thread;
 mod tokens;
 
+pub use alerts::{AlertFilter, StoredAlert};
 pub use amendments::{AmendmentFilter, StoredAmendment};
 pub use grants::{Orders, StoredGrant, StoredRevocation};
 pub use policies::{Assignment, Content, Description, PolicyEvent, PolicyEventKind, PolicyFilter, Seat, StoredTrial};

@@ -4,6 +4,7 @@
 //! to standard error, one line. The exit status says how it went: 0 done, 1 failed, 2 not understood, 3 denied, 4 not
 //! authenticated. Whatever came from outside is shown so that it cannot steer the terminal.
 
+mod alert;
 mod amendment;
 mod api;
 mod audit;
@@ -66,6 +67,9 @@ enum Noun {
     /// Sessions under granted requests
     #[command(subcommand)]
     Session(session::Verb),
+    /// Alerts of sessions
+    #[command(subcommand)]
+    Alert(alert::Verb),
     /// Policy modules
     #[command(subcommand)]
     Policy(policy::Verb),
@@ -142,6 +146,7 @@ impl Cli {
                 Noun::Doctor => return doctor::run(&desk).await,
                 Noun::Request(verb) => return request::run(&desk, verb).await,
                 Noun::Session(verb) => return session::run(&desk, verb).await,
+                Noun::Alert(verb) => return alert::run(&desk, verb).await,
                 Noun::Policy(verb) => return policy::run(&desk, verb).await,
                 Noun::Audit(verb) => return audit::run(&desk, verb).await,
                 Noun::HostKey(verb) => return host_key::run(&desk, &verb),

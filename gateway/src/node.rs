@@ -4,6 +4,7 @@
 //! says, what became of a question to the warden, and the clock. Policy comes down, reports go up, and neither waits for
 //! the other: questions to the warden run in tasks of their own, reports lie in the [`Outbox`] until they are sent.
 
+mod alerts;
 mod asks;
 mod outbox;
 mod policies;
@@ -12,6 +13,7 @@ pub use outbox::Outbox;
 
 use crate::access::Access;
 use crate::session::warden::{self, Warden};
+use alerts::Alerts;
 use asks::Asks;
 use policies::Policies;
 use ed25519_dalek::VerifyingKey;
@@ -109,6 +111,7 @@ pub struct Node {
     receipts: VecDeque<RevokeReceipt>,
     policies: Policies,
     asks: Asks,
+    alerts: Alerts,
     met: watch::Sender<bool>,
     running: watch::Sender<usize>,
 }
@@ -130,6 +133,7 @@ impl Node {
         let (events, received) = mpsc::channel(1024);
         let tasks = TaskTracker::new();
         let policies = Policies::new(warden.clone(), outbox.clone(), &tasks);
+        let alerts = Alerts::new(outbox.clone());
         let asks = Asks::new(warden.clone(), outbox.clone(), &tasks);
         let node = Self {
             identity,
@@ -144,6 +148,7 @@ impl Node {
             receipts: VecDeque::new(),
             policies,
             asks,
+            alerts,
             met: watch::Sender::new(false),
             running: watch::Sender::new(0),
         };
@@ -191,6 +196,7 @@ impl Node {
                 ToNode::Policies(assignment) => self.policies.assigned(assignment),
                 ToNode::Answer(answer) => self.asks.answered(answer),
                 ToNode::Told { session, number, told } => self.asks.told(session, number, told),
+                ToNode::AlertTaken { session, number } => self.alerts.taken(&session, number),
                 ToNode::Note { session, note } => self.asks.note(session, note),
                 ToNode::NotPut { session, question, why } => self.asks.not_put(session, question, why),
                 ToNode::Module(chunk) => self.policies.came(chunk),
@@ -200,6 +206,7 @@ impl Node {
                 let _ = reply.send(self.greeting());
                 self.policies.greeted();
                 self.asks.linked();
+                self.alerts.linked();
             }
             Event::Unlinked => self.asks.unlinked(),
             Event::Stopping => {
@@ -244,6 +251,7 @@ impl Node {
             }
             warden::Event::Asked(asked) => self.asks.asked(asked),
             warden::Event::Wish { session, number, wish } => self.asks.wished(session, number, wish),
+            warden::Event::Alert(alert) => self.alerts.raised(alert),
             warden::Event::Noted { session, number } => self.outbox.push(FromNode::Noted { session, number }),
             warden::Event::AskOver { session, question, end } => self.asks.over(session, question, end),
             warden::Event::WantModule(digest) => self.policies.wanted(digest),

@@ -1,5 +1,6 @@
 //! What is written down about a session, beside the bytes of its terminal. Versioned by [`EVENT_VERSION`].
 
+use crate::alert::Alert;
 use crate::asking::{Asked, Choice};
 use crate::decision::Authority;
 use crate::id::{PolicyDigest, QuestionId};
@@ -119,6 +120,8 @@ pub enum EventKind {
         /// what differs, in words
         difference: String,
     },
+    /// Something that the accepted lines do not explain, or that had to be stopped after the fact.
+    Alert(Box<Alert>),
     /// The engine finished a line.
     LineDone {
         /// its exit status

@@ -11,6 +11,7 @@
 pub mod account;
 pub mod action;
 pub mod admins;
+pub mod alert;
 pub mod asking;
 pub mod audit;
 pub mod boot;

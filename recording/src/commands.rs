@@ -139,6 +139,7 @@ pub fn commands(path: &Path) -> Result<Commands, ReadError> {
             | EventKind::Answered { .. }
             | EventKind::Wished(_)
             | EventKind::Noted(_)
+            | EventKind::Alert(_)
             | EventKind::Extended { .. }
             | EventKind::Resized(_)
             | EventKind::Masked { .. }

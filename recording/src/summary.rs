@@ -150,6 +150,7 @@ impl Summary {
             | EventKind::Answered { .. }
             | EventKind::Wished(_)
             | EventKind::Noted(_)
+            | EventKind::Alert(_)
             | EventKind::Extended { .. }
             | EventKind::Verified { .. }
             | EventKind::Lapsed { .. }

@@ -3,6 +3,7 @@
 //! people, and what is said about its request.
 
 use crate::keeper::Near;
+use portcullis_model::alert::Alert;
 use portcullis_model::asking::{AskEnd, Asked, NotPut, SignedAnswer};
 use portcullis_model::digest::Digest;
 use portcullis_model::grant::SignedGrant;
@@ -120,6 +121,8 @@ pub(crate) enum Report {
         /// how it ended
         end: AskEnd,
     },
+    /// An alert.
+    Alert(Box<Alert>),
     /// It has a note.
     Noted {
         /// the note's number

@@ -1,7 +1,7 @@
 //! Every endpoint there is, as data: the router and the test that tries each without the right are both made from it.
 
 use super::problem::Failure;
-use super::{App, BODY_MAX, BODY_WITH_MODULE_MAX, amendments, guard, health, policies, questions, requests, sessions};
+use super::{App, BODY_MAX, BODY_WITH_MODULE_MAX, alerts, amendments, guard, health, policies, questions, requests, sessions};
 use crate::config::Limits;
 use crate::domain::actor::UserRole;
 use crate::evidence;
@@ -20,7 +20,7 @@ pub enum Endpoint {
     ListSessions, ShowSession, TerminateSession, ReadRecording, ListTargets,
     ListQuestions, ShowQuestion, ApproveQuestion, RejectQuestion, PushPolicy, ListPolicies, PolicyEvents, RollbackPolicy,
     ShowPolicy, TestPassed, ShadowPolicy, CanaryPolicy, ActivatePolicy, RetirePolicy, PolicyTrial, Link, Health, Ready,
-    ExtendRequest, ShareRequest, ListAmendments, ShowAmendment, ApproveAmendment, RejectAmendment, WithdrawAmendment, ListMessages, SendMessage,
+    ExtendRequest, ShareRequest, ListAmendments, ShowAmendment, ApproveAmendment, RejectAmendment, WithdrawAmendment, ListMessages, SendMessage, ListAlerts,
 }
 
 /// Who may call an endpoint.
@@ -43,14 +43,14 @@ const PATIENCE_WITH_MODULE: Duration = Duration::from_secs(60);
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::CreateRequest, Self::ListRequests, Self::ShowRequest, Self::ApproveRequest, Self::RejectRequest, Self::WithdrawRequest,
         Self::CloseRequest, Self::RevokeRequest, Self::ListSessions, Self::ShowSession, Self::TerminateSession, Self::ReadRecording,
         Self::ListTargets, Self::ListQuestions, Self::ShowQuestion, Self::ApproveQuestion, Self::RejectQuestion, Self::PushPolicy, Self::ListPolicies, Self::PolicyEvents, Self::RollbackPolicy, Self::ShowPolicy,
         Self::TestPassed, Self::ShadowPolicy, Self::CanaryPolicy, Self::ActivatePolicy, Self::RetirePolicy, Self::PolicyTrial,
         Self::Link, Self::Health, Self::Ready,
         Self::ExtendRequest, Self::ShareRequest, Self::ListAmendments, Self::ShowAmendment, Self::ApproveAmendment, Self::RejectAmendment,
-        Self::WithdrawAmendment, Self::ListMessages, Self::SendMessage,
+        Self::WithdrawAmendment, Self::ListMessages, Self::SendMessage, Self::ListAlerts,
     ];
 
     /// Its method.
@@ -63,7 +63,7 @@ impl Endpoint {
             | Self::ApproveAmendment | Self::RejectAmendment | Self::WithdrawAmendment | Self::SendMessage => Method::POST,
             Self::ListRequests | Self::ShowRequest | Self::ListSessions | Self::ShowSession | Self::ReadRecording | Self::ListTargets
             | Self::ListQuestions | Self::ShowQuestion | Self::ListPolicies | Self::PolicyEvents | Self::ShowPolicy | Self::PolicyTrial | Self::Link | Self::Health | Self::Ready
-            | Self::ListAmendments | Self::ShowAmendment | Self::ListMessages => Method::GET,
+            | Self::ListAmendments | Self::ShowAmendment | Self::ListMessages | Self::ListAlerts => Method::GET,
         }
     }
 
@@ -103,6 +103,7 @@ impl Endpoint {
             Self::ExtendRequest => "/v1/requests/{id}/extend",
             Self::ShareRequest => "/v1/requests/{id}/share",
             Self::ListMessages | Self::SendMessage => "/v1/requests/{id}/messages",
+            Self::ListAlerts => "/v1/alerts",
             Self::ListAmendments => "/v1/amendments",
             Self::ShowAmendment => "/v1/amendments/{id}",
             Self::ApproveAmendment => "/v1/amendments/{id}/approve",
@@ -125,6 +126,7 @@ impl Endpoint {
             Self::RevokeRequest | Self::TerminateSession => Access::Roles(ENDERS),
             Self::ListRequests | Self::ShowRequest | Self::ListSessions | Self::ShowSession | Self::ListTargets | Self::ListQuestions
             | Self::ShowQuestion | Self::ListAmendments | Self::ShowAmendment | Self::ListMessages => Access::Roles(&UserRole::ALL),
+            Self::ListAlerts => Access::Roles(&evidence::READ_BY),
             Self::ReadRecording => Access::Roles(&evidence::READ_BY),
             Self::PushPolicy | Self::RollbackPolicy | Self::TestPassed | Self::ShadowPolicy | Self::CanaryPolicy | Self::ActivatePolicy
             | Self::RetirePolicy => Access::Roles(&[UserRole::PolicyAdmin]),
@@ -202,6 +204,7 @@ impl Endpoint {
             Self::Ready => get(health::ready),
             Self::ExtendRequest => post(amendments::extend),
             Self::ShareRequest => post(amendments::share),
+            Self::ListAlerts => get(alerts::list),
             Self::ListAmendments => get(amendments::list),
             Self::ShowAmendment => get(amendments::show),
             Self::ApproveAmendment => post(amendments::approve),

@@ -3,10 +3,12 @@
 //! Times are milliseconds since 1970 in UTC; durations carry their unit in the name. What comes in is read strictly:
 //! an unknown field is refused. What goes out may gain fields within one version of the API.
 
+mod alerts;
 mod amendments;
 mod policies;
 mod questions;
 
+pub use alerts::*;
 pub use amendments::*;
 pub use policies::*;
 pub use questions::*;
@@ -286,6 +288,9 @@ pub struct SessionDetail {
     pub session: SessionView,
     /// What its recording says; none when there is none here, or when the role may not read recordings.
     pub recording: Option<RecordingView>,
+    /// Its alerts, newest first, at most 200.
+    #[serde(default)]
+    pub alerts: Vec<AlertView>,
 }
 
 /// What a recording says.

@@ -47,7 +47,8 @@ impl Desk {
     pub async fn session_detail(&self, actor: &Actor, id: &SessionId) -> Result<SessionDetail, DeskError> {
         let session = self.session(actor, id).await?;
         let recording = if evidence::may_read(actor.role) { self.recording(id).await } else { None };
-        Ok(SessionDetail { session, recording })
+        let alerts = self.alerts_of(&mut self.store.read().await?, id).await?;
+        Ok(SessionDetail { session, recording, alerts })
     }
 
     async fn recording(&self, id: &SessionId) -> Option<RecordingView> {

@@ -231,6 +231,11 @@ async fn record(socket: &mut WebSocket, desk: &Desk, target: &TargetName, messag
             let told = desk.wish(target, &session, wish).await?;
             say(socket, &ToNode::Told { session, number, told }).await?;
         }
+        FromNode::Alert(alert) => {
+            let (session, number) = (alert.session.clone(), alert.number);
+            desk.alerted(target, *alert).await?;
+            say(socket, &ToNode::AlertTaken { session, number }).await?;
+        }
         FromNode::Noted { session, number } => desk.noted(target, &session, number).await?,
         FromNode::AskOver { session, question, end } => desk.ask_over(target, &session, &question, end).await?,
         FromNode::Trial(report) => desk.trial_reported(target, *report).await?,

@@ -127,6 +127,9 @@ async fn show(desk: &Desk, id: &SessionId) -> Result<Outcome, CliError> {
             let ms = receipt.micros as f64 / 1000.0;
             screen.line(&format!("receipt: {}, killed {}, survivors {}, {ms:.1} ms", shown(&cause(&receipt.cause)), receipt.killed, receipt.survivors.len()))?;
         }
+        for alert in &detail.alerts {
+            screen.line(&shown(&super::alert::line(alert)))?;
+        }
         let Some(recording) = &detail.recording else { return Ok(()) };
         let ended = recording.ended.as_ref().map_or_else(String::new, |end| format!(", ended by {}", shown(&cause(end))));
         screen.line(&format!("recording: {} bytes, {}{ended}", recording.bytes, shown(&recording.state)))?;

@@ -1,16 +1,17 @@
 //! What the controller is still to be told.
 //!
 //! A message leaves the queue when it was sent, not before, so one that was on its way when the connection broke is sent
-//! again; every message may be. The queue is bounded: while the controller is away for long, the oldest reports of
-//! sessions go first, for the next greeting says which sessions run. Receipts of revocations and answers to grants never
-//! go: there is at most one of each for a grant, and one of each kind of what is told of policies.
+//! again; every message may be. The queue is bounded, each kind for itself, so that none is lost behind another: while the controller is
+//! away for long, the oldest reports of sessions go, for the next greeting says which sessions run, and the oldest words about questions
+//! and notes, which are said again as long as they matter. Alerts never go: who raises them keeps few enough. Nor do receipts of
+//! revocations and answers to grants: there is at most one of each for a grant, and one of each kind of what is told of policies.
 
 use portcullis_model::wire::link::FromNode;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// Reports of sessions that are kept.
+/// Reports of sessions that are kept, and messages about people's questions and wishes.
 const REPORTS: usize = 4096;
 
 /// The queue. One value is shared by who fills and who empties it; there is one who empties it at a time.
@@ -37,10 +38,12 @@ impl Outbox {
         let number = self.inner.number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let mut queue = self.lock();
         queue.retain(|(_, waiting)| !replaces(&message, waiting));
-        if is_report(&message) && queue.iter().filter(|(_, waiting)| is_report(waiting)).count() >= REPORTS {
-            let oldest = queue.iter().position(|(_, waiting)| is_report(waiting));
-            if oldest.and_then(|oldest| queue.remove(oldest)).is_some() {
-                tracing::warn!("the controller is away for long: the oldest report of a session is dropped");
+        for is_of in [is_report, is_of_people] {
+            if is_of(&message) && queue.iter().filter(|(_, waiting)| is_of(waiting)).count() >= REPORTS {
+                let oldest = queue.iter().position(|(_, waiting)| is_of(waiting));
+                if oldest.and_then(|oldest| queue.remove(oldest)).is_some() {
+                    tracing::warn!("the controller is away for long: the oldest report is dropped");
+                }
             }
         }
         queue.push_back((number, message));
@@ -77,8 +80,14 @@ impl Outbox {
     }
 }
 
+/// What the next greeting says again, in its way.
 fn is_report(message: &FromNode) -> bool {
-    matches!(message, FromNode::SessionStarted(_) | FromNode::SessionEnded { .. } | FromNode::Asked(_) | FromNode::AskOver { .. } | FromNode::Wish { .. })
+    matches!(message, FromNode::SessionStarted(_) | FromNode::SessionEnded { .. })
+}
+
+/// Questions, wishes and notes.
+fn is_of_people(message: &FromNode) -> bool {
+    matches!(message, FromNode::Asked(_) | FromNode::AskOver { .. } | FromNode::Wish { .. } | FromNode::Noted { .. })
 }
 
 /// Whether `new` says all that `old` says, and later.
@@ -89,6 +98,7 @@ fn replaces(new: &FromNode, old: &FromNode) -> bool {
         (FromNode::Policies(_), FromNode::Policies(_)) => true,
         (FromNode::WantModule(new), FromNode::WantModule(old)) => new == old,
         (FromNode::Asked(new), FromNode::Asked(old)) => new.id == old.id,
+        (FromNode::Alert(new), FromNode::Alert(old)) => (&new.session, new.number) == (&old.session, old.number),
         (FromNode::Noted { session: new, number }, FromNode::Noted { session: old, number: before }) => (new, number) == (old, before),
         // cumulative: the newer one has all that the older one had
         (FromNode::Trial(new), FromNode::Trial(old)) => (new.action, new.role, new.candidate, new.trial, new.since) == (old.action, old.role, old.candidate, old.trial, old.since),
@@ -134,11 +144,13 @@ mod tests {
         let outbox = Outbox::default();
         outbox.push(ended());
         outbox.push(revoked(1));
+        outbox.push(FromNode::Noted { session: SessionId::from_entropy([1; 10]), number: 1 });
         for _ in 0..REPORTS + 10 {
             outbox.push(ended());
         }
         outbox.push(revoked(1));
         let queue = outbox.lock();
+        assert!(queue.iter().any(|(_, message)| is_of_people(message)), "a question is not lost behind reports");
         assert_eq!(queue.iter().filter(|(_, message)| is_report(message)).count(), REPORTS);
         assert_eq!(queue.iter().filter(|(_, message)| *message == revoked(1)).count(), 1);
     }

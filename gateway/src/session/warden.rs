@@ -7,6 +7,7 @@
 use super::keeper::Keeper;
 use super::packet::{Buffer, PacketFault, PacketSocket};
 use portcullis_model::action::Role;
+use portcullis_model::alert::Alert;
 use portcullis_model::asking::{AskEnd, Asked, NotPut, SignedAnswer};
 use portcullis_model::grant::{SignedGrant, SignedRevocation};
 use portcullis_model::id::{GrantId, PolicyDigest, QuestionId, SessionId};
@@ -80,6 +81,8 @@ pub enum Event {
         /// what
         wish: Wish,
     },
+    /// An alert of a session.
+    Alert(Box<Alert>),
     /// A session has a note.
     Noted {
         /// the session
@@ -464,6 +467,7 @@ fn hear(message: FromWarden, descriptor: Option<OwnedFd>, pending: &mut HashMap<
         FromWarden::WantModule(digest) => Some(Event::WantModule(digest)),
         FromWarden::Asked(asked) => Some(Event::Asked(asked)),
         FromWarden::Wish { session, number, wish } => Some(Event::Wish { session, number, wish }),
+        FromWarden::Alert(alert) => Some(Event::Alert(alert)),
         FromWarden::Noted { session, number } => Some(Event::Noted { session, number }),
         FromWarden::AskOver { session, question, end } => Some(Event::AskOver { session, question, end }),
         FromWarden::Policies(state) => Some(Event::Policies(state)),

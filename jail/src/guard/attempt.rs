@@ -51,6 +51,8 @@ pub struct Attempt {
     pub(super) repeated: bool,
     /// The decision whose policy trusts it.
     pub(super) trust: Option<u64>,
+    /// The process and those above it.
+    pub(super) callers: Vec<u32>,
 }
 
 /// Tells attempts apart by who wants what: equal for the same process, program and arguments.
@@ -74,6 +76,12 @@ impl Attempt {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.group.as_raw_pid().cast_unsigned()
+    }
+
+    /// The numbers of the process and of those above it, nearest first, up to and without the jail's init.
+    #[must_use]
+    pub fn callers(&self) -> &[u32] {
+        &self.callers
     }
 
     /// Who wants what.

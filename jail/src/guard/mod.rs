@@ -33,6 +33,7 @@ mod environment;
 mod errand;
 pub mod filter;
 mod image;
+mod lineage;
 mod locate;
 mod precheck;
 mod reap;
@@ -408,6 +409,7 @@ impl Guard {
         }
         let checked = self.check(&caller, &notification);
         let trust = self.trust_in(&caller);
+        let callers = lineage::numbers(&self.scope.host_proc, &caller, self.scope.init);
         // only now is it certain that all of it was about this caller
         if !seccomp::is_valid(self.listener(), notification.id) {
             return None;
@@ -427,7 +429,7 @@ impl Guard {
                     let key = self.key(pid, &exec);
                     let repeated = self.is_repetition(key);
                     let Caller { thread, group, .. } = caller;
-                    return Some(Received::Attempt(Attempt { notification: notification.id, thread, group, exec, expected, key, repeated, trust }));
+                    return Some(Received::Attempt(Attempt { notification: notification.id, thread, group, exec, expected, key, repeated, trust, callers }));
                 }
                 (exec, rules::overload())
             }

@@ -2,6 +2,7 @@
 //! nothing: every message can be repeated without harm, and on each connection the whole state is told anew.
 
 use crate::action::Role;
+use crate::alert::Alert;
 use crate::asking::{AskEnd, Asked, NotPut, SignedAnswer};
 use crate::grant::{SignedGrant, SignedRevocation};
 use crate::id::{GrantId, PolicyDigest, QuestionId, SessionId};
@@ -62,6 +63,13 @@ pub enum ToNode {
         session: SessionId,
         /// what
         note: Note,
+    },
+    /// An alert is in the books: it need not be told again.
+    AlertTaken {
+        /// the session
+        session: SessionId,
+        /// its number for the alert
+        number: u64,
     },
 }
 
@@ -163,4 +171,6 @@ pub enum FromNode {
         /// the note's number
         number: u64,
     },
+    /// An alert of a session; answered by [`ToNode::AlertTaken`], and said again after each Hello until then.
+    Alert(Box<Alert>),
 }

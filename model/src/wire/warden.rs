@@ -2,6 +2,7 @@
 //! checked by the controller's signature, so the gateway can invent nothing.
 
 use crate::action::Role;
+use crate::alert::Alert;
 use crate::asking::{AskEnd, Asked, NotPut, SignedAnswer};
 use crate::grant::{SignedGrant, SignedRevocation};
 use crate::id::{GrantId, PolicyDigest, QuestionId, SessionId};
@@ -185,4 +186,6 @@ pub enum FromWarden {
         /// the note's number
         number: u64,
     },
+    /// An alert of a session.
+    Alert(Box<Alert>),
 }

@@ -3,7 +3,9 @@
 //! subject -> charter or judge -> [`decide`] -> journal -> guard (or shell). The types keep the order: the guard continues
 //! only what the journal has, and only `decide` and the charter make what can be given to the journal.
 
+mod alerting;
 mod asking;
+mod explaining;
 mod services;
 mod wishing;
 
@@ -82,13 +84,16 @@ pub(crate) struct Judging {
     tried: Option<Instant>,
     /// What the operator wants of the request.
     wishing: wishing::Wishing,
+    /// What the accepted lines explain.
+    explaining: explaining::Explaining,
+    alerting: alerting::Alerting,
 }
 
 impl Judging {
     /// For a session whose grant ends at `end`.
     pub(crate) fn new(judge: Judge, charter: Charter, end: UnixMs, asks: Asks) -> Self {
         let last = judge.module().map(|module| module.digest);
-        Self { judge, questions: Questions::default(), charter, shell: None, end, last, withdrawn: false, asks, tried: None, wishing: wishing::Wishing::default() }
+        Self { judge, questions: Questions::default(), charter, shell: None, end, last, withdrawn: false, asks, tried: None, wishing: wishing::Wishing::default(), explaining: explaining::Explaining::default(), alerting: alerting::Alerting::new(Instant::now()) }
     }
 
     /// The judge.
@@ -138,7 +143,10 @@ impl Judging {
                 Received::Nothing => break,
                 Received::Missing => {}
                 Received::Attempt(attempt) => self.exec(attempt, parties)?,
-                Received::Lapsed { pid, decision } => parties.evidence.note(EventKind::Lapsed { pid, decision })?,
+                Received::Lapsed { pid, decision } => {
+                    self.did_not_happen(pid);
+                    parties.evidence.note(EventKind::Lapsed { pid, decision })?;
+                }
                 Received::Refused { repeated: true, .. } => {}
                 Received::Refused { pid, exec, denial, repeated: false } => {
                     let exec = Exec { line: parties.shell.running().map(<[u8]>::to_vec), ..*exec };
@@ -154,8 +162,10 @@ impl Judging {
         let subject = attempt.subject();
         if let Some(permit) = self.charter.take(&subject) {
             self.shell.get_or_insert(attempt.pid());
+            self.explaining.begun(attempt.pid());
             return proceed(attempt, permit, parties);
         }
+        self.look_at(&attempt, parties)?;
         if let Some(decision) = parties.guard.by_trust(&attempt, self.standing(parties)) {
             return self.decided(decision, Waiting::Exec(Box::new(attempt)), parties);
         }
@@ -305,10 +315,18 @@ impl Judging {
     fn decided(&mut self, decision: Decision, waiting: Waiting, parties: &mut Parties<'_>) -> Result<(), Fault> {
         match (decision, waiting) {
             (Decision::Allow(permit), Waiting::Exec(attempt)) => match parties.guard.unable(&attempt, permit.confinement()) {
-                None => proceed(*attempt, permit, parties),
+                None => {
+                    self.goes_on(&attempt, parties.guard);
+                    proceed(*attempt, permit, parties)
+                }
                 Some(denial) => self.refused(Refusal::by_portcullis(attempt.subject(), denial), Waiting::Exec(attempt), parties),
             },
-            (Decision::Allow(permit), Waiting::Line(id)) => accept(id, permit, parties),
+            (Decision::Allow(permit), Waiting::Line(id)) => {
+                if let Subject::Line(line) = permit.subject() {
+                    self.explaining.accepted(id, line);
+                }
+                accept(id, permit, parties)
+            }
             (Decision::Allow(permit), Waiting::Request(id)) => services::accept_request(id, permit, parties),
             (Decision::Allow(_) | Decision::Ask(_), Waiting::Trial(_)) => Ok(()),
             (Decision::Deny(refusal), waiting) => self.refused(refusal, waiting, parties),
@@ -322,6 +340,7 @@ impl Judging {
         match (refusal, waiting) {
             (refusal, Waiting::Exec(attempt)) => {
                 // a search along PATH tries one program under several names: said once, refused each time
+                self.contradicted(&attempt, &refusal, parties)?;
                 let told = if attempt.repeated() { Ok(()) } else { self.tell_refusal(attempt.pid(), &refusal, parties) };
                 parties.guard.refuse(*attempt);
                 told

@@ -246,8 +246,12 @@ impl Session {
                 self.phase = Phase::Running;
                 warden.send(&Report::Started, None).map_err(|error| Fault::Peer(format!("the warden is gone: {error}")))?;
             }
-            if let Some(event) = event_of(reaped)? {
-                self.evidence.note(event).map_err(Fault::from)?;
+            let Some(event) = event_of(reaped)? else { continue };
+            self.evidence.note(event.clone()).map_err(Fault::from)?;
+            match &event {
+                EventKind::Killed { pid, found, difference, .. } => self.judging.killed(*pid, found.as_deref(), difference, &self.custody.guard, &mut self.evidence)?,
+                EventKind::Lapsed { pid, .. } => self.judging.did_not_happen(*pid),
+                _ => {}
             }
         }
         Ok(())
@@ -336,6 +340,12 @@ impl Session {
             end = failure;
             self.relay.close(farewell(&end.cause));
         }
+        // what was raised last, or could not be told for its number; the end comes behind it
+        for report in self.judging.reports() {
+            if let Err(error) = warden.send(&report, None) {
+                tracing::error!(%error, "the warden was not told of an alert");
+            }
+        }
         self.relay.hang_up();
         let Self { charge, evidence, mut relay, .. } = self;
         let receipt = Receipt {
@@ -355,6 +365,7 @@ impl Session {
     /// Records what came of the last execs, the last output, and the exit.
     fn record_the_rest(&mut self, end: &mut End, reaped: Vec<Reaped>) -> Result<(), End> {
         self.judging.close_asked(&mut self.evidence)?;
+        self.judging.close_alerts(&mut self.evidence)?;
         for event in reaped.into_iter().filter_map(|reaped| event_of(reaped).ok().flatten()) {
             self.evidence.note(event).map_err(Fault::from)?;
         }

@@ -7,6 +7,7 @@ use crate::chain::with_sources;
 use crate::charge::{KILL_DEADLINE, Report};
 use crate::clock;
 use crate::packets::Received;
+use portcullis_model::alert::Alert;
 use portcullis_model::asking::Asked;
 use portcullis_model::audit::AuditEvent;
 use portcullis_model::receipt::{EndCause, Receipt, Survivor};
@@ -68,6 +69,13 @@ impl Warden {
                 let Some(session) = self.sessions.get_mut(keeper) else { return };
                 let session = session.facts.id.clone();
                 self.say(&FromWarden::Wish { session, number, wish });
+            }
+            Report::Alert(alert) => {
+                let Some(session) = self.sessions.get_mut(keeper) else { return };
+                // whose it is is known here, whatever the keeper says
+                let (session, grant, target) = (session.facts.id.clone(), session.facts.grant.clone(), session.facts.target.clone());
+                tracing::warn!(%session, kind = alert.kind.name(), pid = alert.pid, "an alert");
+                self.say(&FromWarden::Alert(Box::new(Alert { session, grant, target, ..*alert })));
             }
             Report::Noted { number } => {
                 let Some(session) = self.sessions.get_mut(keeper) else { return };

@@ -58,6 +58,11 @@ impl Asks {
         (!self.open.is_empty()).then_some(self.next_look)
     }
 
+    /// Whose session it is.
+    pub(super) fn asker(&self) -> &Asker {
+        &self.asker
+    }
+
     /// Has the warden told something.
     pub(super) fn report(&mut self, report: Report) {
         self.reports.push(report);
@@ -163,6 +168,7 @@ impl Judging {
                 let pid = attempt.pid();
                 match parties.guard.forget_if_gone(*attempt) {
                     Some(attempt) => {
+                        self.goes_on(&attempt, parties.guard);
                         proceed(attempt, permit, parties)?;
                         self.asks.over(said.question, end);
                     }
