@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod amendments;
 mod crash;
 mod link;
 mod peer;
