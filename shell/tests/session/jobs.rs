@@ -177,11 +177,11 @@ fn jobs_are_told_when_they_begin_and_when_they_end() {
     let shown = terminal.run("set +eu; unset IFS; kill %1; sleep 0.3");
     assert!(shown.contains("[1]   Terminated") && !shown.contains("[4]"), "{shown}");
     // a line that is empty, and nothing else, tells of what has ended since
-    terminal.run("false & sleep 0.05");
-    terminal.run("kill -9 %2; (exit 3)");
-    std::thread::sleep(Duration::from_millis(200));
+    terminal.run("sleep 0.5 &");
+    terminal.run("(exit 3)");
+    std::thread::sleep(Duration::from_millis(900));
     let shown = terminal.run("");
-    assert!(shown.contains("Killed") && shown.contains("[3] "), "{shown}");
+    assert!(shown.contains("Done") && shown.contains("[3] "), "{shown}");
     assert!(terminal.run("echo status $?").contains("status 3"));
     // one that was stopped and goes on is not new
     terminal.send("sleep 63\n");
@@ -189,5 +189,5 @@ fn jobs_are_told_when_they_begin_and_when_they_end() {
     assert!(terminal.prompt().contains("Stopped"));
     assert!(terminal.run("bg").contains("sleep 63 &\r\n"));
     assert_eq!(terminal.run("sleep 64 &").matches("\r[").count(), 1);
-    assert_eq!(terminal.log.lines().len(), 11, "an empty line is nobody's to judge: {:?}", terminal.log.lines());
+    assert_eq!(terminal.log.lines().len(), 9, "an empty line is nobody's to judge: {:?}", terminal.log.lines());
 }
