@@ -3,7 +3,7 @@
 //! Scripts are made from a seed, so that one that differs is the same for everybody; it is told in the shortest form that
 //! still differs. Left are habits of readline that nobody wants: an edit of the oldest entry that a search forgets, `.` in vi's
 //! keys for more than twenty bytes, a `c` that finds nothing and inserts. `PORTCULLIS_SCRIPTS` says how many (a few hundred otherwise), `PORTCULLIS_FIRST` from which on.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of it is test code, also what is outside of test functions")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stderr, reason = "all of it is test code, also what is outside of test functions")]
 
 mod bash;
 
