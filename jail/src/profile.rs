@@ -18,9 +18,12 @@
 //! file-size-mib = 1024          # of one file
 //! tmp-mib = 64                  # /tmp and /home/ACCOUNT, each
 //! shm-mib = 16                  # /dev/shm
+//! recording-mib = 1024          # of the recording of a session, which ends before it is longer
 //! memory-mib = 2048             # of all the processes of a session together, or of each where there is no memory controller
 //! transfer-mib = 16384          # of one session's SFTP, scp or forwarded connection, both ways together
 //! ```
+//! A node's own profile wins over the built-in one of its name; that is what it includes by its own name.
+//!
 //! A view shows the host's files with the host's permissions: a writable view is written where the session's uid may write.
 //! A folder that holds sockets of the host must not be a view: a socket can be connected to through a read-only mount.
 
@@ -107,9 +110,11 @@ pub struct Limits {
     pub memory_mib: u32,
     /// MiB that a session without a shell may carry, both ways together
     pub transfer_mib: u32,
+    /// MiB of its recording
+    pub recording_mib: u32,
 }
 
-pub(crate) const DEFAULTS: Limits = Limits { processes: 512, open_files: 1024, file_size_mib: 1024, tmp_mib: 64, shm_mib: 16, memory_mib: 2048, transfer_mib: 16 * 1024 };
+pub(crate) const DEFAULTS: Limits = Limits { processes: 512, open_files: 1024, file_size_mib: 1024, tmp_mib: 64, shm_mib: 16, memory_mib: 2048, transfer_mib: 16 * 1024, recording_mib: 1024 };
 
 /// Why there is no profile.
 #[derive(Debug, thiserror::Error)]
@@ -208,6 +213,14 @@ pub fn load(folder: &Path, action: Action, role: Role) -> Result<Profile, Profil
     resolve(&format!("{action}.{role}"), &source)
 }
 
+/// The profile of a node: from its folder, if it has one, else what Portcullis brings.
+///
+/// # Errors
+/// As [`load`].
+pub fn of_node(folder: Option<&Path>, action: Action, role: Role) -> Result<Profile, ProfileError> {
+    folder.map_or_else(|| built_in(action, role), |folder| load(folder, action, role))
+}
+
 fn embedded(name: &str) -> Option<String> {
     BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned())
 }
@@ -241,6 +254,7 @@ struct WrittenLimits {
     shm_mib: Option<u32>,
     memory_mib: Option<u32>,
     transfer_mib: Option<u32>,
+    recording_mib: Option<u32>,
 }
 
 fn resolve(name: &str, source: Source<'_>) -> Result<Profile, ProfileError> {
@@ -254,6 +268,7 @@ fn resolve(name: &str, source: Source<'_>) -> Result<Profile, ProfileError> {
         ("shm-mib", profile.limits.shm_mib, 1),
         ("memory-mib", profile.limits.memory_mib, 64),
         ("transfer-mib", profile.limits.transfer_mib, 1),
+        ("recording-mib", profile.limits.recording_mib, 1),
     ];
     match least.into_iter().find(|(_, value, least)| value < least) {
         Some((limit, _, least)) => Err(ProfileError::Limit { name: name.to_owned(), limit, least }),
@@ -270,7 +285,8 @@ fn add(profile: &mut Profile, name: &str, source: Source<'_>, depth: u32) -> Res
         if !included.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')) || included.starts_with('.') {
             return Err(ProfileError::None(included.clone()));
         }
-        add(profile, included, source, depth)?;
+        let built_in = |name: &str| Ok(embedded(name));
+        add(profile, included, if included == name { &built_in } else { source }, depth)?;
     }
     for view in written.view {
         let path = check(&view.path).map_err(|problem| ProfileError::View { name: name.to_owned(), path: view.path.clone(), problem })?;
@@ -289,6 +305,7 @@ fn add(profile: &mut Profile, name: &str, source: Source<'_>, depth: u32) -> Res
     limits.shm_mib = set.shm_mib.unwrap_or(limits.shm_mib);
     limits.memory_mib = set.memory_mib.unwrap_or(limits.memory_mib);
     limits.transfer_mib = set.transfer_mib.unwrap_or(limits.transfer_mib);
+    limits.recording_mib = set.recording_mib.unwrap_or(limits.recording_mib);
     Ok(())
 }
 
@@ -393,7 +410,9 @@ mod tests {
             let text = format!("[[view]]\npath = '{bad}'\naccess = 'read'");
             assert!(matches!(of(&text), Err(ProfileError::View { .. })), "{bad}");
         }
-        assert!(matches!(of("include = ['p']"), Err(ProfileError::Depth(_))));
+        let round = |name: &str| Ok(Some(format!("include = ['{}']", if name == "p" { "q" } else { "p" })));
+        assert!(matches!(resolve("p", &round), Err(ProfileError::Depth(_))));
+        assert!(matches!(of("include = ['p']"), Err(ProfileError::None(_))));
         assert!(matches!(of("include = ['../p']"), Err(ProfileError::None(_))));
         assert!(matches!(of("[limits]\nprocesses = 0"), Err(ProfileError::Limit { .. })));
     }
@@ -404,5 +423,11 @@ mod tests {
         std::fs::write(folder.path().join("INFRA_FULL.cps.toml"), "include = ['base']\nnetwork = 'none'").unwrap();
         assert_eq!(load(folder.path(), Action::InfraFull, Role::Cps).unwrap().network, Network::None);
         assert_eq!(load(folder.path(), Action::InfraDiag, Role::Cps).unwrap(), built_in(Action::InfraDiag, Role::Cps).unwrap());
+        assert_eq!(of_node(Some(folder.path()), Action::InfraFull, Role::Cps).unwrap().network, Network::None);
+        std::fs::write(folder.path().join("INFRA_FULL.cps.toml"), "include = ['INFRA_FULL.cps']\n[limits]\nmemory-mib = 64").unwrap();
+        let mut own = built_in(Action::InfraFull, Role::Cps).unwrap();
+        own.limits.memory_mib = 64;
+        assert_eq!(load(folder.path(), Action::InfraFull, Role::Cps).unwrap(), own);
+        assert_eq!(of_node(None, Action::InfraFull, Role::Cps).unwrap().network, Network::Host);
     }
 }

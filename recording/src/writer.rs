@@ -180,6 +180,12 @@ impl Writer {
         &self.path
     }
 
+    /// How many bytes it has.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
     /// The number of the next frame.
     #[must_use]
     pub fn next_seq(&self) -> u64 {

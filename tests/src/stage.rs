@@ -41,6 +41,8 @@ pub struct StageOptions {
     pub profile: &'static str,
     /// Only modules of these names, for a judge that has nothing else to compile; all when it is empty.
     pub only: &'static [&'static str],
+    /// Profiles of sessions of the node's own: `INFRA_DIAG.cps`, and what is in it.
+    pub profiles: Vec<(&'static str, String)>,
 }
 
 impl StageOptions {
@@ -65,7 +67,7 @@ impl StageOptions {
     /// The caller's servers with the programs and modules of these folders.
     #[must_use]
     pub fn new(programs: PathBuf, modules: PathBuf) -> Self {
-        Self { programs, modules: vec![modules], owner: Owner::Caller, extra_config: String::new(), profile: "default", only: &[] }
+        Self { programs, modules: vec![modules], owner: Owner::Caller, extra_config: String::new(), profile: "default", only: &[], profiles: Vec::new() }
     }
 }
 
@@ -388,6 +390,17 @@ fn install(folder: &Path, options: &StageOptions, ssh_port: u16) -> Result<()> {
         "data = {data:?}\n\n[node]\ntarget = {TARGET:?}\nrole = \"cps\"\nuserdb = {userdb:?}\n\n[ssh]\nlisten = [\"127.0.0.1:{ssh_port}\"]\nprofile = {:?}\n\n[api]\nlisten = \"127.0.0.1:{api_port}\"\n\n[modules]\npath = {modules:?}\n",
         options.profile
     )?;
+    if !options.profiles.is_empty() {
+        let profiles = folder.join("profiles");
+        std::fs::create_dir(&profiles)?;
+        std::fs::set_permissions(&profiles, std::fs::Permissions::from_mode(0o755))?;
+        for (name, text) in &options.profiles {
+            let file = profiles.join(format!("{name}.toml"));
+            std::fs::write(&file, text)?;
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644))?;
+        }
+        config = config.replacen("\n[ssh]\n", &format!("profiles = {profiles:?}\n\n[ssh]\n"), 1);
+    }
     if options.owner == Owner::Caller && rustix::process::geteuid().is_root() {
         // numbers, so that nothing has to be added to the machine's accounts
         config.push_str("\n[users]\ngateway = 89997\njudge = 89998\ncontroller = 89999\n");

@@ -59,6 +59,8 @@ pub(crate) struct Place {
     pub(crate) judge: PathBuf,
     /// The program on the node that the session begins with: the shell, or what stands in its place.
     pub(crate) shell: PathBuf,
+    /// The folder of this node's own profiles, if it has some.
+    pub(crate) profiles: Option<PathBuf>,
     /// What each operator is told when a session begins.
     pub(crate) notices: Vec<String>,
     /// What of this node, or near it, connections may be forwarded to.

@@ -45,6 +45,8 @@ pub struct Node {
     pub role: Role,
     /// Where temporary accounts are named for the host's own programs; none for nowhere.
     pub userdb: Option<PathBuf>,
+    /// Where profiles of this node's own are; none for the built-in ones.
+    pub profiles: Option<PathBuf>,
 }
 
 /// A target of the controller.
@@ -137,7 +139,12 @@ pub(super) fn check(file: &Path, raw: raw::Raw) -> Checked<Config> {
         Some(data) => absolute("data", data)?,
         None => PathBuf::from("/var/lib/portcullis"),
     };
-    let node = Node { target: node_name(raw.node.target.as_ref())?, role: raw.node.role.as_ref().map_or(Ok(Role::Generic), role)?, userdb: userdb(raw.node.userdb.as_ref())? };
+    let node = Node {
+        target: node_name(raw.node.target.as_ref())?,
+        role: raw.node.role.as_ref().map_or(Ok(Role::Generic), role)?,
+        userdb: userdb(raw.node.userdb.as_ref())?,
+        profiles: raw.node.profiles.as_ref().map(|path| absolute("node.profiles", path)).transpose()?,
+    };
     let targets = targets(&raw.targets, &node)?;
     let modules = match &raw.modules.path {
         Some(path) => absolute("modules.path", path)?,

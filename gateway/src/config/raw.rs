@@ -33,6 +33,7 @@ pub(super) struct Node {
     pub(super) target: Option<Spanned<String>>,
     pub(super) role: Option<Spanned<String>>,
     pub(super) userdb: Option<Spanned<String>>,
+    pub(super) profiles: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

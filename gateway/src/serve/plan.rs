@@ -108,6 +108,7 @@ impl Plan<'_> {
                     .path("--controller-key", &layout.controller_key())
                     .path("--shell", &programs.shell)
                     .optional("--userdb", config.node.userdb.as_deref())
+                    .optional("--profiles", config.node.profiles.as_deref())
                     .path("--sftp", &programs.sftp)
                     .path("--forward", &programs.forward)
                     .texts("--forward-near", &config.forward_near)

@@ -6,6 +6,7 @@ use crate::chain::with_sources;
 use crate::charge::{Charge, KILL_DEADLINE};
 use portcullis_jail::guard::{ChildSignal, Guard, Reaped, Scope};
 use portcullis_jail::kill::{self, KillReport, Reap};
+use portcullis_jail::profile::Limits;
 use portcullis_jail::{ControlError, Said, Jail, JailSpec, Privilege, Terminal, profile, pty};
 use portcullis_model::session::SessionSignal;
 use rustix::fs::{Mode, OFlags};
@@ -28,6 +29,7 @@ pub(crate) const ENGINE: &str = "/usr/bin/bash";
 #[derive(Debug)]
 pub(crate) struct Unguarded {
     jail: Jail,
+    limits: Limits,
     children: ChildSignal,
     host_proc: OwnedFd,
 }
@@ -72,8 +74,14 @@ impl Unguarded {
         let children = ChildSignal::block().map_err(failed)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let host_proc = rustix::fs::open("/proc", flags, Mode::empty()).map_err(failed)?;
-        let jail = Jail::build(&spec(charge)?).map_err(failed)?;
-        Ok(Self { jail, children, host_proc })
+        let spec = spec(charge)?;
+        let jail = Jail::build(&spec).map_err(failed)?;
+        Ok(Self { jail, limits: spec.profile.limits, children, host_proc })
+    }
+
+    /// What the session may use.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// What is needed to kill it without a guard.
@@ -89,7 +97,7 @@ impl Unguarded {
 
     /// Sets the guard up; the calling thread is the tracer from now on.
     pub(crate) fn guard(self) -> Result<(Custody, Ends), Fault> {
-        let Self { mut jail, children, host_proc } = self;
+        let Self { mut jail, children, host_proc, limits: _ } = self;
         let (listener, terminal, shell) = (jail.listener.take(), jail.terminal.take(), jail.shell.take());
         let ((listener, terminal), shell) = listener.zip(terminal).zip(shell).ok_or_else(|| Fault::Jail("it has no ends".to_owned()))?;
         let (outlets, terminal, client_input) = match terminal {
@@ -209,15 +217,9 @@ impl Grip {
     }
 }
 
-/// Bytes that a session without a shell may carry.
-pub(crate) fn transfer_limit(charge: &Charge) -> Result<u64, Fault> {
-    let profile = profile::built_in(charge.facts.action, charge.facts.role).map_err(failed)?;
-    Ok(u64::from(profile.limits.transfer_mib) * 1024 * 1024)
-}
-
 fn spec(charge: &Charge) -> Result<JailSpec, Fault> {
     let facts = charge.facts.clone();
-    let profile = profile::built_in(facts.action, facts.role).map_err(failed)?;
+    let profile = profile::of_node(charge.place.profiles.as_deref(), facts.action, facts.role).map_err(failed)?;
     let privilege = if rustix::process::geteuid().is_root() { Privilege::Root { uid: facts.uid, gid: facts.uid } } else { Privilege::UserNamespace };
     Ok(JailSpec {
         facts,

@@ -71,6 +71,11 @@ impl Evidence {
         self.counters
     }
 
+    /// How many bytes the recording has.
+    pub(crate) fn length(&self) -> u64 {
+        self.writer.length()
+    }
+
     /// Writes an event down.
     ///
     /// # Errors

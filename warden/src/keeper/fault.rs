@@ -33,6 +33,9 @@ pub(crate) enum Fault {
     /// More bytes than a session may carry.
     #[error("it has carried {0} MiB, which is as much as a session may")]
     Quota(u64),
+    /// More is recorded than of a session may be.
+    #[error("its recording has {0} MiB, which is as much as a session's may have")]
+    Length(u64),
     /// The terminal or a pipe fails.
     #[error("terminal failed")]
     Terminal(#[source] io::Error),

@@ -8,7 +8,7 @@
 //! 5. turn after turn: orders, what ended, answers, execs, lines, bytes, clocks;
 //! 6. the end: everything refused, the client's socket closed, all killed and reaped, the last event, the report.
 
-use super::custody::{Custody, ENGINE, Grip, SHELL, Unguarded, number_of, transfer_limit};
+use super::custody::{Custody, ENGINE, Grip, SHELL, Unguarded, number_of};
 use super::evidence::{Evidence, Folder};
 use super::fault::{End, Fault, farewell};
 use super::judge::{Judge, News};
@@ -39,6 +39,8 @@ const JUDGE_DEADLINE: Duration = Duration::from_secs(4);
 /// How long the gateway has to take the last output, once no process is left.
 const LAST_OUTPUT_DEADLINE: Duration = Duration::from_secs(60);
 
+const MIB: u64 = 1024 * 1024;
+
 /// A session that runs.
 #[derive(Debug)]
 struct Session {
@@ -56,6 +58,8 @@ struct Session {
     window: Option<WindowSize>,
     /// When somebody last waited for an approver's answer: that is not idleness.
     waited: Instant,
+    /// Most bytes of its recording.
+    longest: u64,
     phase: Phase,
 }
 
@@ -99,6 +103,7 @@ impl Session {
         warden.send(&Report::Jailed { cgroup }, Some(init)).map_err(|error| Fault::Peer(format!("the warden is gone: {error}")))?;
         unguarded.enter()?;
         let evidence = folder.begin(&charge, judge.module().map(|module| module.digest))?;
+        let limits = unguarded.limits();
         let (custody, ends) = unguarded.guard()?;
         let asker = Asker { session: charge.facts.id.clone(), grant: charge.facts.grant.clone(), target: charge.facts.target.clone() };
         let controller = VerifyingKey::from_bytes(&charge.controller).map_err(|_| Fault::Peer("the warden sent no key of the controller's".to_owned()))?;
@@ -113,11 +118,11 @@ impl Session {
         }
         evidence.check()?;
         let timers = Timers::new(charge.facts.end, charge.idle_timeout_s);
-        let relay = if service.is_carried() { Relay::carrying(client, ends.outlets, transfer_limit(&charge)?) } else { Relay::new(client, ends.outlets) };
+        let relay = if service.is_carried() { Relay::carrying(client, ends.outlets, bytes(limits.transfer_mib)) } else { Relay::new(client, ends.outlets) };
         let window = charge.pty.as_ref().map(|pty| pty.size);
         let standing = Standing::new().map_err(Fault::Wait)?;
         let waited = Instant::now();
-        Ok(Self { charge, intake: Intake::new(), custody, evidence, judging, shell, service, relay, timers, standing, window, waited, phase: Phase::Starting })
+        Ok(Self { charge, intake: Intake::new(), custody, evidence, judging, shell, service, relay, timers, standing, window, waited, longest: bytes(limits.recording_mib), phase: Phase::Starting })
     }
 
     fn run(&mut self, warden: &mut Packets) -> End {
@@ -160,6 +165,10 @@ impl Session {
             self.relay.pass_output(&mut self.evidence)?;
         }
         self.clocks()?;
+        // a turn records a bounded amount
+        if self.evidence.length() > self.longest {
+            return Err(Fault::Length(self.longest / MIB).into());
+        }
         if ready.has(Source::Init) {
             self.init_said()?;
         }
@@ -398,6 +407,10 @@ impl Session {
         events.extend(self.relay.carried().map(|(input, output)| EventKind::Carried { input, output }));
         Ok(events.into_iter().try_for_each(|event| self.evidence.note(event)).map_err(Fault::from)?)
     }
+}
+
+fn bytes(mib: u32) -> u64 {
+    u64::from(mib) * MIB
 }
 
 /// What came of an exec, as an event; the end of the jail's init is the end of the session.

@@ -4,10 +4,11 @@ use anyhow::{Context as _, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::VerifyingKey;
-use portcullis_model::action::Role;
+use portcullis_jail::profile::{self, ProfileError};
+use portcullis_model::action::{Action, Role};
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Keeps grants, opens sessions, and ends them.
@@ -58,6 +59,9 @@ pub(crate) struct Args {
     /// An address and port of this node, or near it, to which connections may be forwarded if the policy allows it; may be repeated
     #[arg(long)]
     pub(crate) forward_near: Vec<SocketAddr>,
+    /// Folder of profiles of this node's own, which win over the built-in ones of their names
+    #[arg(long)]
+    pub(crate) profiles: Option<PathBuf>,
     /// What an operator is told when a session begins; may be repeated
     #[arg(long)]
     pub(crate) notice: Vec<String>,
@@ -107,6 +111,9 @@ impl Args {
         for (option, path) in [("--judge", &self.judge), ("--evidence", &self.evidence), ("--audit", &self.audit)] {
             ensure!(path.is_absolute(), "{option} {} is not an absolute path", path.display());
         }
+        if let Some(folder) = &self.profiles {
+            check_profiles(folder, self.role)?;
+        }
         let judge = self.judge.parent().filter(|folder| folder.is_dir());
         ensure!(judge.is_some(), "the folder of the judge's socket {} is not there", self.judge.display());
         if self.notice.iter().any(|text| text.len() > 2000) || self.notice.len() > 8 {
@@ -116,10 +123,50 @@ impl Args {
     }
 }
 
+/// Whether nobody but root, or the warden's user, writes in the folder of profiles, and all of them are sound that sessions here may need.
+fn check_profiles(folder: &Path, role: Role) -> anyhow::Result<()> {
+    ensure!(folder.is_absolute(), "--profiles {} is not an absolute path", folder.display());
+    let named = || format!("cannot use the folder of profiles {}", folder.display());
+    let entries = fs::read_dir(folder).with_context(named)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().with_context(named)?;
+    for path in std::iter::once(folder.to_owned()).chain(entries) {
+        let about = fs::metadata(&path).with_context(|| format!("cannot use {}", path.display()))?;
+        let own = [0, rustix::process::geteuid().as_raw()].contains(&about.uid());
+        ensure!(own && about.permissions().mode() & 0o022 == 0, "{} can be written by others than root: what it says would be theirs", path.display());
+    }
+    for action in Action::ALL {
+        match profile::load(folder, action, role) {
+            Ok(_) | Err(ProfileError::None(_)) => {}
+            Err(error) => return Err(anyhow::Error::new(error).context(named())),
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use ed25519_dalek::SigningKey;
+
+    #[test]
+    fn profiles_are_sound_and_nobody_elses() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("INFRA_DIAG.cps.toml");
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let why = |role| format!("{:#}", check_profiles(folder.path(), role).unwrap_err());
+        fs::write(&path, "include = ['INFRA_DIAG.generic']\n[limits]\nrecording-mib = 1").unwrap();
+        mode(&path, 0o644);
+        check_profiles(folder.path(), Role::Cps).unwrap();
+        mode(&path, 0o664);
+        assert!(why(Role::Cps).contains("INFRA_DIAG.cps.toml can be written by others"), "{}", why(Role::Cps));
+        mode(&path, 0o644);
+        mode(folder.path(), 0o757);
+        assert!(why(Role::Cps).contains("can be written by others"));
+        mode(folder.path(), 0o755);
+        fs::write(&path, "limit = 1").unwrap();
+        assert!(why(Role::Cps).contains("line 1"), "{}", why(Role::Cps));
+        check_profiles(folder.path(), Role::Cell).unwrap();
+        assert!(check_profiles(Path::new("relative"), Role::Cps).is_err() && check_profiles(&folder.path().join("none"), Role::Cps).is_err());
+    }
 
     #[test]
     fn a_key_is_read_in_both_forms() {

@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     place: PathBuf,
     /// Where accounts are named, if they are.
     names: Option<PathBuf>,
+    /// Where this node's own profiles are, if there are some.
+    profiles: Option<PathBuf>,
     all: HashMap<GrantId, One>,
 }
 
@@ -57,7 +59,7 @@ impl Belongings {
     ///
     /// # Errors
     /// When it cannot have them, or the folder below `state` cannot be made.
-    pub(crate) fn prepare(state: &Path, names: Option<PathBuf>, root: bool) -> anyhow::Result<Self> {
+    pub(crate) fn prepare(state: &Path, names: Option<PathBuf>, profiles: Option<PathBuf>, root: bool) -> anyhow::Result<Self> {
         if !root {
             return Ok(Self::Apart);
         }
@@ -70,7 +72,7 @@ impl Belongings {
         if let Some(names) = &names {
             host_name::sweep(names);
         }
-        Ok(Self::Shared(Shared { place, names, all: HashMap::new() }))
+        Ok(Self::Shared(Shared { place, names, profiles, all: HashMap::new() }))
     }
 
     /// Where those of a grant are, made when there are none yet; none where each session has its own.
@@ -84,7 +86,7 @@ impl Belongings {
         }
         let uid = grant.uid.get();
         shared.is_free(uid)?;
-        let mib = profile::built_in(grant.action, grant.role)?.limits.tmp_mib;
+        let mib = profile::of_node(shared.profiles.as_deref(), grant.action, grant.role)?.limits.tmp_mib;
         let folders = Folders::make(shared.place.join(grant.id.as_str()), uid, uid, mib)?;
         let place = folders.place().to_owned();
         // a name is for those who look; a session does not need it

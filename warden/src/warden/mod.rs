@@ -126,7 +126,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let grants = Grants::load(&args.state, key, args.target.clone(), clock::now()).context("cannot use the folder of grants")?;
     let policies = Policies::load(&args.state.join("policies"), key, args.target.clone(), args.judge_policies).context("cannot use the folder of policies")?;
     let root = rustix::process::geteuid().is_root();
-    let belongings = Belongings::prepare(&args.state, args.userdb, root).context("cannot keep what the sessions of a grant share")?;
+    let belongings = Belongings::prepare(&args.state, args.userdb, args.profiles.clone(), root).context("cannot keep what the sessions of a grant share")?;
     listener::make_evidence_folder(&args.evidence, args.evidence_gid)?;
     listener::make_evidence_folder(&args.audit, args.evidence_gid)?;
     let boot = portcullis_recording::boot_id().context("the kernel does not name this boot")?;
@@ -138,7 +138,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let ledger = Ledger::open(site, boot)?;
     let log = ledger.writer().context("no audit log")?;
     let sealing = Sealing::start(&args.evidence, boot, log).context("cannot look after recordings")?;
-    let place = Place { evidence: args.evidence, evidence_gid, judge: args.judge, shell: args.shell, notices: args.notice, near: Near(args.forward_near) };
+    let place = Place { evidence: args.evidence, evidence_gid, judge: args.judge, shell: args.shell, profiles: args.profiles, notices: args.notice, near: Near(args.forward_near) };
     let (sftp, forward) = (args.sftp, args.forward);
     let settings = Settings { target: args.target, role: args.role, root, max_sessions: args.max_sessions.into(), sftp, forward, controller: key, place };
     let mut warden = Warden {

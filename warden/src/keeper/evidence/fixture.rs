@@ -44,7 +44,7 @@ pub(crate) fn charge(evidence: &Path) -> Charge {
         idle_timeout_s: 0,
         controller: [0; 32],
         layers: vec![],
-        place: Place { near: Default::default(), evidence: evidence.to_owned(), evidence_gid: None, judge: "/judge".into(), shell: "/shell".into(), notices: vec![] },
+        place: Place { near: Default::default(), evidence: evidence.to_owned(), evidence_gid: None, profiles: None, judge: "/judge".into(), shell: "/shell".into(), notices: vec![] },
     }
 }
 
