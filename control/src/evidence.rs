@@ -12,7 +12,9 @@ use portcullis_model::event::EventKind;
 use portcullis_model::receipt::Receipt;
 use portcullis_model::session::{ExitStatus, SessionFacts};
 use portcullis_model::subject::Subject;
+use portcullis_model::transfer::{Moved, TransferEnd};
 use portcullis_recording::{Body, ReadError, Reader, Source, Tail};
+use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use tokio::sync::Semaphore;
@@ -107,6 +109,7 @@ fn read(path: &Path) -> Option<RecordingView> {
 
 fn commands(input: io::Take<Source>, view: &mut RecordingView) -> Result<Option<Tail>, ReadError> {
     let mut reader = Reader::new(input)?;
+    let mut places = BTreeMap::new();
     for frame in &mut reader {
         let frame = frame?;
         let Body::Event(event) = frame.body else { continue };
@@ -123,6 +126,18 @@ fn commands(input: io::Take<Source>, view: &mut RecordingView) -> Result<Option<
                 view.ended = Some(receipt.cause);
                 continue;
             }
+            EventKind::Transferred { decision, moved, end } => {
+                came_to(view, places.get(&decision), moved_in_words(&moved, end));
+                continue;
+            }
+            EventKind::Tried { decision, address } => {
+                came_to(view, places.get(&decision), format!("tried {address}"));
+                continue;
+            }
+            EventKind::Connected { decision, address } => {
+                came_to(view, places.get(&decision), format!("connected to {address}"));
+                continue;
+            }
             _ => continue,
         };
         if view.commands.len() >= COMMANDS_MAX {
@@ -130,6 +145,9 @@ fn commands(input: io::Take<Source>, view: &mut RecordingView) -> Result<Option<
             return Ok(None);
         }
         let allowed = denial.is_none();
+        if allowed && matches!(subject, Subject::File(_) | Subject::Forward(_)) {
+            places.insert(frame.seq, view.commands.len());
+        }
         let (rule, reason) = denial.map_or_else(Default::default, |denial| (denial.rule, denial.reason));
         view.commands.push(CommandView {
             at: event.at,
@@ -139,9 +157,29 @@ fn commands(input: io::Take<Source>, view: &mut RecordingView) -> Result<Option<
             allowed,
             rule: cut(printable(rule.as_bytes())),
             reason: cut(printable(reason.as_bytes())),
+            outcome: String::new(),
         });
     }
     Ok(reader.tail())
+}
+
+/// Adds to what came of a command.
+fn came_to(view: &mut RecordingView, place: Option<&usize>, what: String) {
+    let Some(command) = place.and_then(|place| view.commands.get_mut(*place)) else { return };
+    if command.outcome.len() < TEXT_MAX {
+        let parts = [std::mem::take(&mut command.outcome), what];
+        command.outcome = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+    }
+}
+
+fn moved_in_words(moved: &Moved, end: TransferEnd) -> String {
+    let from = if moved.offset == 0 { String::new() } else { format!(" from byte {}", moved.offset) };
+    let digest = moved.sha256.map_or_else(|| "not in order".to_owned(), |digest| format!("SHA-256 {digest}"));
+    let end = match end {
+        TransferEnd::Closed => "closed",
+        TransferEnd::Cut => "cut",
+    };
+    format!("{} bytes{from}, {digest}, {end}", moved.bytes)
 }
 
 fn text(subject: &Subject) -> String {
@@ -151,7 +189,7 @@ fn text(subject: &Subject) -> String {
             let arguments = exec.argv.iter().skip(1).map(|argument| printable(argument));
             std::iter::once(printable(&exec.path)).chain(arguments).take(256).collect::<Vec<_>>().join(" ")
         }
-        Subject::File(file) => format!("{:?} {}", file.kind, printable(&file.path)),
+        Subject::File(file) => file.in_words(printable),
         Subject::Forward(forward) => format!("{}:{}", printable(forward.host.as_bytes()), forward.port),
     })
 }

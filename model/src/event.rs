@@ -178,4 +178,11 @@ pub enum EventKind {
     Exited(ExitStatus),
     /// The session ended; the last event of each recording.
     Ended(Receipt),
+    /// An address of a forwarded connection is tried; whether it answers is told by `Connected`.
+    Tried {
+        /// number of the decision
+        decision: u64,
+        /// the address that the name stood for
+        address: core::net::SocketAddr,
+    },
 }

@@ -1,6 +1,7 @@
 //! What a session wants to do: the thing that is judged. Texts are bytes as the kernel has them, never made into UTF-8.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Longest line that is judged, in bytes; a longer one is denied.
 pub const LINE_MAX: usize = 64 * 1024;
@@ -153,6 +154,46 @@ pub struct FileOp {
     /// The new name, for a rename or a link.
     #[serde(with = "crate::bytes::option")]
     pub to: Option<Vec<u8>>,
+    /// What is set, for `SetAttributes`. Evidence, and for people who are asked: modules judge by path and kind.
+    #[serde(default)]
+    pub attributes: Option<Attributes>,
+}
+
+/// Attributes of a file that are set, each only if it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attributes {
+    /// Permissions.
+    pub mode: Option<u32>,
+    /// Numbers of the user and of the group.
+    pub owner: Option<(u32, u32)>,
+    /// Bytes: what is longer is cut, what is shorter is filled with zeros.
+    pub size: Option<u64>,
+    /// Times of the last access and of the last change, in seconds since 1970.
+    pub times: Option<(u32, u32)>,
+}
+
+impl fmt::Display for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            self.mode.map(|mode| format!("mode {mode:04o}")),
+            self.owner.map(|(user, group)| format!("owner {user}:{group}")),
+            self.size.map(|size| format!("size {size}")),
+            self.times.map(|(access, change)| format!("times {access} {change}")),
+        ];
+        f.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl FileOp {
+    /// It in words, the paths by `shown`: all of it, so that no two different operations look the same.
+    #[must_use]
+    pub fn in_words(&self, shown: impl Fn(&[u8]) -> String) -> String {
+        let Self { kind, path, to, attributes } = self;
+        let to = to.as_ref().map_or(String::new(), |to| format!(" -> {}", shown(to)));
+        let set = attributes.as_ref().map_or(String::new(), |attributes| format!(" ({attributes})"));
+        format!("{kind:?} {}{to}{set}", shown(path))
+    }
 }
 
 /// What a file operation does.

@@ -69,6 +69,8 @@ pub enum Outcome {
     },
     /// The connection stood, to this address.
     Connected(std::net::SocketAddr),
+    /// None of these addresses answered.
+    Tried(Vec<std::net::SocketAddr>),
 }
 
 /// What was asked for in a session, as far as its recording can be trusted.
@@ -128,6 +130,15 @@ pub fn commands(path: &Path) -> Result<Commands, ReadError> {
             }
             EventKind::Connected { decision, address } => {
                 resolve(places.remove(&decision), Outcome::Connected(address));
+                continue;
+            }
+            EventKind::Tried { decision, address } => {
+                if let Some(command) = places.get(&decision).and_then(|place| list.get_mut(*place)) {
+                    match &mut command.outcome {
+                        Some(Outcome::Tried(addresses)) => addresses.push(address),
+                        outcome => *outcome = Some(Outcome::Tried(vec![address])),
+                    }
+                }
                 continue;
             }
             EventKind::LineDone { status } => {

@@ -145,6 +145,7 @@ impl Summary {
             EventKind::Allowed { .. }
             | EventKind::Transferred { .. }
             | EventKind::Connected { .. }
+            | EventKind::Tried { .. }
             | EventKind::Started { .. }
             | EventKind::Asked { .. }
             | EventKind::Answered { .. }

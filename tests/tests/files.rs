@@ -113,6 +113,14 @@ fn files_go_in_and_come_out_whole_and_are_recorded() -> Result<()> {
     let digest = sha256(&here)?;
     let whole = transfers(&events).into_iter().filter(|t| t["moved"]["sha256"] == digest.as_str() && t["moved"]["bytes"] == 3_000_000 && t["end"] == "closed").count();
     ensure!(whole == 2, "{:#?}", transfers(&events));
+    let set = events.iter().find_map(|event| event.pointer("/kind/allowed/subject/File/attributes").filter(|set| set.is_object())).context("no attributes are recorded")?;
+    ensure!(set["mode"] == 0o600, "{set}");
+    // the same for people
+    let id = stage.sessions()?.first().and_then(|newest| newest["facts"]["id"].as_str().map(str::to_owned)).context("no session")?;
+    let shown = finish(stage.cli(&["session", "show", &id]))?;
+    for wanted in [format!("3000000 bytes, SHA-256 {digest}, closed"), format!("SetAttributes {home}/d/up (mode 0600)"), format!("Rename {home}/up -> {home}/d/up")] {
+        ensure!(shown.stdout.contains(&wanted), "{wanted:?} is not in {}", shown.all());
+    }
     // the protocol's bytes are counted, not kept
     let carried = events.iter().find(|event| event["kind"]["carried"].is_object()).context("nothing was carried")?;
     ensure!(carried["kind"]["carried"]["input"].as_u64() > Some(3_000_000) && carried["kind"]["carried"]["output"].as_u64() > Some(3_000_000), "{carried}");

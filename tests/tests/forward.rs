@@ -161,6 +161,27 @@ fn nothing_is_forwarded_to_the_node_itself_unless_both_say_so() -> Result<()> {
 }
 
 #[test]
+fn an_address_that_does_not_answer_is_on_record() -> Result<()> {
+    let (closed, open) = (free_port()?, echo()?);
+    let stage = stage(&[closed, open])?;
+    let access = stage.grant("INFRA_FULL")?;
+    let failed = finish(access.ssh(&["-W", &format!("127.0.0.1:{closed}")], &[]))?;
+    ensure!(failed.status == Some(255), "{failed:?}");
+    let events = recordings(&stage)?.pop().context("nothing is recorded")?;
+    let tried: Vec<&Value> = events.iter().map(|event| &event["kind"]["tried"]).filter(|tried| tried.is_object()).collect();
+    ensure!(tried.len() == 1 && tried[0]["address"] == format!("127.0.0.1:{closed}"), "{events:?}");
+    ensure!(!events.iter().any(|event| event["kind"]["connected"].is_object()), "{events:?}");
+    // one that does answer was tried before it answered
+    let through = finish(access.ssh(&["-W", &format!("127.0.0.1:{open}")], &[]))?;
+    ensure!(through.status == Some(0), "{through:?}");
+    recordings(&stage)?;
+    let id = stage.sessions()?.first().and_then(|newest| newest["facts"]["id"].as_str().map(str::to_owned)).context("no session")?;
+    let shown = finish(stage.cli(&["session", "show", &id]))?;
+    ensure!(shown.stdout.contains(&format!("tried 127.0.0.1:{open}, connected to 127.0.0.1:{open}")), "{}", shown.all());
+    Ok(())
+}
+
+#[test]
 fn a_revoke_cuts_what_is_forwarded() -> Result<()> {
     let port = echo()?;
     let stage = stage(&[port])?;

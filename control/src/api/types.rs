@@ -328,6 +328,9 @@ pub struct CommandView {
     pub rule: String,
     /// Why it was refused; empty when allowed.
     pub reason: String,
+    /// What came of a file that was opened, or of a forwarded connection, as far as it is known; empty for anything else.
+    #[serde(default)]
+    pub outcome: String,
 }
 
 /// A target.

@@ -8,7 +8,7 @@ use portcullis_control::api::types::{Page, QuestionState, QuestionView, Why};
 use portcullis_model::asking::{AskEnd, Choice};
 use portcullis_model::bytes::printable;
 use portcullis_model::id::QuestionId;
-use portcullis_model::subject::{Exec, FileOp, Forward, Line, Subject, WordKind};
+use portcullis_model::subject::{Exec, Forward, Line, Subject, WordKind};
 
 /// Most characters of what is asked about in a list; all of it is in [`show`].
 const BRIEF: usize = 80;
@@ -132,10 +132,7 @@ fn text(subject: &Subject) -> String {
     match subject {
         Subject::Line(Line { text, .. }) => printable(text),
         Subject::Exec(Exec { argv, .. }) => argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
-        Subject::File(FileOp { kind, path, to }) => {
-            let to = to.as_ref().map_or(String::new(), |to| format!(" -> {}", quoted(to)));
-            format!("{kind:?} {}{to}", quoted(path))
-        }
+        Subject::File(operation) => operation.in_words(quoted),
         Subject::Forward(Forward { host, port }) => format!("{host}:{port}"),
     }
 }

@@ -139,9 +139,9 @@ async fn show(desk: &Desk, id: &SessionId) -> Result<Outcome, CliError> {
         }
         let rows = recording.commands.iter().map(|command| {
             let answer = if command.allowed { "allowed".to_owned() } else { format!("denied {}: {}", command.rule, command.reason) };
-            [time(command.at), command.kind.clone(), command.text.clone(), answer]
+            [time(command.at), command.kind.clone(), command.text.clone(), answer, command.outcome.clone()]
         });
-        screen.table(["TIME", "KIND", "WHAT", "ANSWER"], rows.collect())?;
+        screen.table(["TIME", "KIND", "WHAT", "ANSWER", "OUTCOME"], rows.collect())?;
         if recording.truncated { screen.line("there were more") } else { Ok(()) }
     })?;
     Ok(Outcome::Done)

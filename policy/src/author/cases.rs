@@ -356,7 +356,7 @@ fn file(text: &str) -> Result<Subject, String> {
     let Some((_, kind)) = KINDS.iter().find(|(name, _)| name == kind) else {
         return Err(format!("`{}` is no file operation; there are {}", kind.escape_debug(), KINDS.map(|(name, _)| name).join(", ")));
     };
-    Ok(Subject::File(FileOp { kind: *kind, path: path.clone().into_bytes(), to }))
+    Ok(Subject::File(FileOp { kind: *kind, path: path.clone().into_bytes(), to, attributes: None }))
 }
 
 fn forward(text: &str) -> Result<Subject, String> {

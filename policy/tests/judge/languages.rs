@@ -116,7 +116,7 @@ fn cases() -> Vec<(&'static str, Subject)> {
         ("allowed", redirected(RedirectKind::Append, "/dev/null")),
         ("allowed", line(vec![command("", External)])),
         ("allowed", line(vec![])),
-        ("file", Subject::File(FileOp { kind: FileOpKind::Read, path: b"/x".to_vec(), to: None })),
+        ("file", Subject::File(FileOp { kind: FileOpKind::Read, path: b"/x".to_vec(), to: None, attributes: None })),
         ("forward", Subject::Forward(Forward { host: "localhost".into(), port: 22 })),
     ]
 }

@@ -42,7 +42,7 @@ pub trait Ask {
     /// # Errors
     /// As [`ask`](Self::ask).
     fn ask_one(&mut self, kind: FileOpKind, path: &[u8]) -> Result<u32, FileError> {
-        self.ask(FileOp { kind, path: path.to_vec(), to: None })
+        self.ask(FileOp { kind, path: path.to_vec(), to: None, attributes: None })
     }
 }
 

@@ -165,6 +165,8 @@ fn what_is_allowed_is_done() {
     files.set_attributes(b"new\xff", &Attributes { size: Some(3), mode: Some(0o106_640), times: Some((5, 6)), owner: None }).unwrap();
     let stat = files.stat(b"new\xff").unwrap();
     assert_eq!((stat.st_size, stat.st_mode & 0o7777, stat.st_atime, stat.st_mtime), (3, 0o640, 5, 6), "and no set-uid bit");
+    let set = files.ask.asked.iter().find_map(|operation| operation.attributes).unwrap();
+    assert_eq!(set.to_string(), "mode 0640, size 3, times 5 6", "what is asked about is what is set");
     files.make_folder(b"d/", 0o755).unwrap();
     files.rename(b"new\xff", b"d/x", Renaming::Keeps).unwrap();
     assert!(matches!(files.rename(b"file", b"d/x", Renaming::Keeps), Err(FileError::System(Errno::EXIST))));

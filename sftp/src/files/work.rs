@@ -4,7 +4,7 @@ use super::asked::{Ask, FileError};
 use super::held::{Held, is_plain, opened_nothing};
 use super::name::{Entry, Found, Names};
 use crate::protocol::Attributes;
-use portcullis_model::subject::{FileOp, FileOpKind as Kind};
+use portcullis_model::subject::{self, FileOp, FileOpKind as Kind};
 use rustix::fd::AsFd;
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, Stat, StatVfs, Timespec, Timestamps, Uid, chmodat, chownat, fstatvfs, ftruncate, linkat, mkdirat,
@@ -232,7 +232,7 @@ impl<A: Ask> Files<A> {
     /// [`FileError`].
     pub fn rename(&mut self, from: &[u8], to: &[u8], renaming: Renaming) -> Result<(), FileError> {
         let (from, to) = (self.place(Kind::Rename, from)?, self.place(Kind::Rename, to)?);
-        self.ask.ask(FileOp { kind: Kind::Rename, path: from.path.clone(), to: Some(to.path.clone()) })?;
+        self.ask.ask(FileOp { kind: Kind::Rename, path: from.path.clone(), to: Some(to.path.clone()), attributes: None })?;
         from.still()?;
         to.still()?;
         let flags = match renaming {
@@ -252,7 +252,7 @@ impl<A: Ask> Files<A> {
             Err(errno) => return Err(self.missing(Kind::Link, from, errno)),
         };
         let to = self.place(Kind::Link, to)?;
-        self.ask.ask(FileOp { kind: Kind::Link, path: found.path.clone(), to: Some(to.path.clone()) })?;
+        self.ask.ask(FileOp { kind: Kind::Link, path: found.path.clone(), to: Some(to.path.clone()), attributes: None })?;
         is_plain(&found)?;
         to.still()?;
         Ok(linkat(CWD, found.link().as_str(), to.folder(), to.name(), AtFlags::SYMLINK_FOLLOW)?)
@@ -267,7 +267,7 @@ impl<A: Ask> Files<A> {
         let entry = self.place(Kind::Link, link)?;
         let folder = entry.path.iter().rposition(|b| *b == b'/').and_then(|cut| entry.path.get(..cut)).unwrap_or_default();
         let path = Names::new(folder.to_vec()).normal(text);
-        self.ask.ask(FileOp { kind: Kind::Link, path, to: Some(entry.path.clone()) })?;
+        self.ask.ask(FileOp { kind: Kind::Link, path, to: Some(entry.path.clone()), attributes: None })?;
         entry.still()?;
         Ok(symlinkat(OsStr::from_bytes(text), entry.folder(), entry.name())?)
     }
@@ -277,8 +277,11 @@ impl<A: Ask> Files<A> {
     /// # Errors
     /// [`FileError`].
     pub fn set_attributes(&mut self, name: &[u8], attributes: &Attributes) -> Result<(), FileError> {
-        let found = self.names.follow(name);
-        let found = self.found(Kind::SetAttributes, name, found)?;
+        let found = match self.names.follow(name) {
+            Ok(found) => found,
+            Err(errno) => return Err(self.missing(Kind::SetAttributes, name, errno)),
+        };
+        self.ask_to_set(&found.path, attributes)?;
         if let Some(size) = attributes.size {
             let mut held = self.open_found(&found, How { write: true, ..How::default() })?;
             let cut = ftruncate(held.fd(), size);
@@ -294,7 +297,7 @@ impl<A: Ask> Files<A> {
     /// # Errors
     /// [`FileError`].
     pub fn set_attributes_of(&mut self, held: &mut Held, attributes: &Attributes) -> Result<(), FileError> {
-        self.ask.ask_one(Kind::SetAttributes, &held.path)?;
+        self.ask_to_set(&held.path, attributes)?;
         if let Some(size) = attributes.size {
             if !held.is_written() {
                 return Err(Errno::BADF.into());
@@ -304,6 +307,12 @@ impl<A: Ask> Files<A> {
         }
         let link = format!("/proc/self/fd/{}", rustix::fd::AsRawFd::as_raw_fd(&held.fd().as_fd()));
         change(&link, attributes)
+    }
+
+    fn ask_to_set(&mut self, path: &[u8], attributes: &Attributes) -> Result<(), FileError> {
+        let &Attributes { size, owner, mode, times } = attributes;
+        let set = subject::Attributes { mode: mode.map(|mode| mode & MODE), owner, size, times };
+        self.ask.ask(FileOp { kind: Kind::SetAttributes, path: path.to_vec(), to: None, attributes: Some(set) }).map(drop)
     }
 
     /// A place for something new or changed; where there is none, that is asked about all the same, so that what exists is not told to

@@ -64,7 +64,7 @@ pub(super) fn subject_in_words(subject: &Subject) -> String {
             let argv: Vec<String> = exec.argv.iter().map(|arg| printable(arg)).collect();
             format!("exec {} [{}]", printable(&exec.path), argv.join(" "))
         }
-        Subject::File(operation) => format!("file {:?} {}", operation.kind, printable(&operation.path)),
+        Subject::File(operation) => format!("file {}", operation.in_words(printable)),
         Subject::Forward(forward) => format!("forward {}:{}", forward.host, forward.port),
     }
 }

@@ -42,7 +42,10 @@ impl Judging {
                 self.ask(Waiting::Request(id), subject, parties)
             }
             (ToKeeper::Connect { id, address }, Service::Forward(forwarding)) => match forwarding.address(address) {
-                Ok(()) => Ok(parties.shell.judged(id, LineAnswer::Allowed)?),
+                Ok(decision) => {
+                    parties.evidence.note(EventKind::Tried { decision, address })?;
+                    Ok(parties.shell.judged(id, LineAnswer::Allowed)?)
+                }
                 Err(denial) => self.refuse_address(id, address, denial, parties),
             },
             (ToKeeper::Connected { address }, Service::Forward(forwarding)) => {

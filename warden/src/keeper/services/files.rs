@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn only_absolute_paths_are_asked_about() {
-        let of = |path: &[u8], to: Option<&[u8]>| unaskable(&FileOp { kind: FileOpKind::Read, path: path.to_vec(), to: to.map(<[u8]>::to_vec) }).is_none();
+        let of = |path: &[u8], to: Option<&[u8]>| unaskable(&FileOp { kind: FileOpKind::Read, path: path.to_vec(), to: to.map(<[u8]>::to_vec), attributes: None }).is_none();
         assert!(of(b"/x", None) && of(b"/\xff", Some(b"/y")));
         assert!(!of(b"x", None) && !of(b"", None) && !of(b"/x\0", None) && !of(b"/x", Some(b"y")) && !of(&[b'/'; PATH_MAX + 1], None));
     }

@@ -52,8 +52,8 @@ impl Forwarding {
         self.state = State::Named(decision);
     }
 
-    /// Whether an address may be connected to; a refusal is in words for the operator.
-    pub(crate) fn address(&mut self, address: SocketAddr) -> Result<(), Denial> {
+    /// Whether an address may be connected to: the decision that let it. A refusal is in words for the operator.
+    pub(crate) fn address(&mut self, address: SocketAddr) -> Result<u64, Denial> {
         let denial = |reason: String| Denial { rule: "forward-address".to_owned(), reason, hint: String::new() };
         let (State::Named(decision) | State::Addressed(decision, _)) = self.state else {
             return Err(denial("the connection was not allowed".to_owned()));
@@ -66,7 +66,7 @@ impl Forwarding {
             return Err(denial(format!("{} leads to {}, which is {what}", self.wanted.host, address.ip())));
         }
         self.state = State::Addressed(decision, address);
-        Ok(())
+        Ok(decision)
     }
 
     /// The connection stands; the decision that let it, if it is to the address that was allowed.
@@ -165,7 +165,7 @@ mod tests {
         // TEST-NET-1 is nobody's
         let mut forwarding = forwarding(&[]);
         forwarding.named(1);
-        assert_eq!(forwarding.address(at("192.0.2.7")), Ok(()));
+        assert_eq!(forwarding.address(at("192.0.2.7")), Ok(1));
         assert_eq!(forwarding.connected(at("192.0.2.8")), None, "another address");
         assert_eq!(forwarding.connected(at("192.0.2.7")), Some(1));
         assert!(forwarding.is_to_be_told() && !forwarding.is_to_be_told());
@@ -176,8 +176,8 @@ mod tests {
         let mut forwarding = forwarding(&["127.0.0.1:22"]);
         assert!(forwarding.address(at("127.0.0.1")).is_err(), "the module first");
         forwarding.named(7);
-        assert_eq!(forwarding.address(at("127.0.0.1")), Ok(()));
-        assert_eq!(forwarding.address(at("::ffff:127.0.0.1")), Ok(()), "the same address");
+        assert_eq!(forwarding.address(at("127.0.0.1")), Ok(7));
+        assert_eq!(forwarding.address(at("::ffff:127.0.0.1")), Ok(7), "the same address");
         assert!(forwarding.address(at("127.0.0.2")).is_err());
         assert!(forwarding.address("127.0.0.1:23".parse().unwrap()).is_err());
     }
