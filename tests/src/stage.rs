@@ -43,6 +43,8 @@ pub struct StageOptions {
     pub only: &'static [&'static str],
     /// Profiles of sessions of the node's own: `INFRA_DIAG.cps`, and what is in it.
     pub profiles: Vec<(&'static str, String)>,
+    /// Lines of `/etc/passwd` that the node has beside this machine's own; the machine itself never does. Needs root.
+    pub accounts: String,
 }
 
 impl StageOptions {
@@ -67,7 +69,7 @@ impl StageOptions {
     /// The caller's servers with the programs and modules of these folders.
     #[must_use]
     pub fn new(programs: PathBuf, modules: PathBuf) -> Self {
-        Self { programs, modules: vec![modules], owner: Owner::Caller, extra_config: String::new(), profile: "default", only: &[], profiles: Vec::new() }
+        Self { programs, modules: vec![modules], owner: Owner::Caller, extra_config: String::new(), profile: "default", only: &[], profiles: Vec::new(), accounts: String::new() }
     }
 }
 
@@ -118,8 +120,20 @@ impl Stage {
         Ok(stage)
     }
 
+    /// The accounts of the node, if they are not this machine's.
+    fn accounts(&self) -> PathBuf {
+        self.folder.path().join("passwd")
+    }
+
     fn serve(&mut self) -> Result<()> {
         let mut command = match self.owner {
+            // in mounts of its own, where the accounts are others
+            Owner::Caller if self.accounts().exists() => {
+                let mut unshare = Command::new("unshare");
+                let bind = "mount --bind \"$1\" /etc/passwd && shift && exec \"$@\"";
+                unshare.args(["--mount", "--propagation", "private", "--", "sh", "-c", bind, "sh"]).arg(self.accounts()).arg(self.program("portcullis"));
+                unshare
+            }
             Owner::Caller => Command::new(self.program("portcullis")),
             Owner::Ordinary { id } => {
                 let mut setpriv = Command::new("setpriv");
@@ -390,6 +404,9 @@ fn install(folder: &Path, options: &StageOptions, ssh_port: u16) -> Result<()> {
         "data = {data:?}\n\n[node]\ntarget = {TARGET:?}\nrole = \"cps\"\nuserdb = {userdb:?}\n\n[ssh]\nlisten = [\"127.0.0.1:{ssh_port}\"]\nprofile = {:?}\n\n[api]\nlisten = \"127.0.0.1:{api_port}\"\n\n[modules]\npath = {modules:?}\n",
         options.profile
     )?;
+    if !options.accounts.is_empty() {
+        std::fs::write(folder.join("passwd"), std::fs::read_to_string("/etc/passwd")? + &options.accounts)?;
+    }
     if !options.profiles.is_empty() {
         let profiles = folder.join("profiles");
         std::fs::create_dir(&profiles)?;
