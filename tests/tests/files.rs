@@ -388,6 +388,41 @@ fn a_full_home_is_an_error_that_is_told() -> Result<()> {
 }
 
 #[test]
+fn what_is_no_file_is_neither_waited_for_nor_transferred() -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: sessions share a folder only where Portcullis runs as root");
+        return Ok(());
+    }
+    let stage = Stage::with(&StageOptions::from_environment()?.with_canary()?)?;
+    let access = stage.grant("INFRA_FULL")?;
+    let made = "import os, socket; os.mkfifo('/tmp/pipe'); socket.socket(socket.AF_UNIX).bind('/tmp/socket'); os.symlink('/tmp/pipe', '/tmp/to-pipe'); os.symlink('/proc/self/fd/0', '/tmp/to-fd'); \
+        os.symlink('/tmp/loop', '/tmp/loop'); os.symlink('/proc/1/root/etc/passwd', '/tmp/to-root')";
+    let made = access.run_with_input(&["/usr/bin/python3 -"], made.as_bytes())?;
+    ensure!(made.status == Some(0), "{made:?}");
+    let mut sftp = Raw::start(&access)?;
+    let names = [
+        "/tmp/pipe", "/tmp/to-pipe", "/tmp/socket", "/tmp/to-fd", "/tmp/to-root", "/tmp/loop", "/dev/zero", "/dev/full", "/dev/tty", "/dev/stdin", "/dev/fd/0", "/dev/pts/ptmx", "/dev/ptmx", "/proc/self/fd/0",
+        "/proc/self/exe", "/proc/self/root/etc/passwd", "/proc/self/cwd/x", "/proc/1/mem", "/proc/1/environ", "/proc/kmsg", "/proc/kcore", "/proc/sysrq-trigger", "/tmp", "/",
+    ];
+    for name in names {
+        // to be read, to be written, both and emptied, made anew
+        for flags in [1_u32, 2, 1 | 2 | 8 | 16, 2 | 8 | 32] {
+            let status = sftp.status(3, &[&string(name.as_bytes()), &flags.to_be_bytes(), &0_u32.to_be_bytes()]);
+            ensure!(matches!(status, Ok(2..=4)), "{name}, flags {flags}: {status:?}");
+        }
+        // another name for it, in the folder that can be written to
+        let link = [string(b"hardlink@openssh.com"), string(name.as_bytes()), string(b"/tmp/hard")].concat();
+        let linked = sftp.status(200, &[&link])?;
+        ensure!(linked != 0, "{name} has another name now");
+    }
+    // the server is there for what is a file
+    let handle = sftp.open(b"/tmp/file", 2 | 8)?;
+    ensure!(sftp.status(4, &[&string(&handle)])? == 0);
+    ensure!(sftp.finish()?.0 == Some(0));
+    Ok(())
+}
+
+#[test]
 fn nothing_is_judged_by_nobody() -> Result<()> {
     let stage = Stage::with(&StageOptions::from_environment()?)?;
     let access = stage.grant("INFRA_DIAG")?;
