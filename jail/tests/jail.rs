@@ -10,6 +10,7 @@ use harness::{ACCOUNT, DEADLINE, Session, USER, Until, Who, everyone, processes_
 use portcullis_jail::folders::Folders;
 use portcullis_jail::kill::kill_orphan;
 use portcullis_jail::profile::{Access, Network, Proc, View};
+use portcullis_model::verdict::Confinement;
 use portcullis_model::session::ExitStatus;
 use rustix::process::{PidfdFlags, Signal, pidfd_open};
 
@@ -151,6 +152,38 @@ END";
         } else {
             eprintln!("SKIPPED: as {who:?} there is no memory controller: each process has a limit of its own");
         }
+    }
+}
+
+#[test]
+fn the_kernels_audit_knows_a_session_by_its_uid_for_good() {
+    // what the descent does, done here: whether this kernel, and this caller, can
+    let can = std::process::Command::new("sh").args(["-c", "echo 70001 > /proc/self/loginuid && cat /proc/self/loginuid"]).output().is_ok_and(|output| output.stdout == b"70001");
+    if !can || !everyone().contains(&Who::Root) {
+        eprintln!("SKIPPED: the kernel has no audit, or its ids cannot be set here");
+        return;
+    }
+    let script = "cat /proc/self/loginuid; echo; cat /proc/1/loginuid; echo; (echo 0 > /proc/self/loginuid) 2> /dev/null && echo CHANGED; sh -c 'id -u; cat /proc/self/loginuid; echo' ROOT; (setsid cat /proc/self/loginuid); echo\n";
+    let root = |exec: &portcullis_model::subject::Exec| match exec.argv.last() {
+        Some(last) if last == b"ROOT" => Confinement { run_as: Some("root".into()), ..Confinement::default() },
+        _ => Confinement::default(),
+    };
+    let outcome = Session { policy: root, ..Session::new(script) }.run(Who::Root);
+    let user = USER.to_string();
+    assert_eq!(outcome.good().lines().collect::<Vec<_>>(), [user.as_str(), &user, "0", &user, &user]);
+}
+
+#[test]
+fn files_are_bounded_and_nothing_dumps_core() {
+    for who in everyone() {
+        let script = "head -c 3000000 /dev/zero > ~/big; echo status $?; stat -c 'size %s' ~/big; ulimit -c; ulimit -Hc; (ulimit -c 100) 2> /dev/null && echo RAISED; \
+            cd; sh -c 'kill -QUIT $$'; echo status $?; ls ~\n";
+        let mut session = Session::new(script);
+        session.profile.limits.file_size_mib = 1;
+        let outcome = session.run(who);
+        let output = outcome.good();
+        says(output, &["status 153", "size 1048576", "0", "status 131", "big"]);
+        assert!(!output.contains("RAISED") && !output.contains("core"), "{output}");
     }
 }
 
