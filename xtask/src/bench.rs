@@ -19,6 +19,7 @@ mod question;
 mod replay;
 mod revoke;
 mod samples;
+mod session;
 mod storm;
 mod sudo;
 mod swap;
@@ -62,6 +63,8 @@ const ALL: &[Measurement] = &[
     Measurement { rows: &["revoke-1", "revoke-100", "revoke-1000"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: revoke::counted },
     Measurement { rows: &["revoke-forkbomb"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: revoke::fork_bomb },
     Measurement { rows: &["sftp-up", "sftp-down"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: transfer::measure },
+    Measurement { rows: &["recorded-output", "recorded-output-tlog"], runs: Runs::Inside, scheduling: Scheduling::Ordinary, measure: session::output },
+    Measurement { rows: &["session-memory"], runs: Runs::Outside, scheduling: Scheduling::Ordinary, measure: session::memory },
     Measurement { rows: &["swap-storm", "activate"], runs: Runs::Outside, scheduling: Scheduling::Ordinary, measure: swap::measure },
     Measurement { rows: &["enforced", "enforced-in-storm", "storm-commands"], runs: Runs::Outside, scheduling: Scheduling::Ordinary, measure: storm::measure },
     Measurement { rows: &["replay"], runs: Runs::Outside, scheduling: Scheduling::Ordinary, measure: replay::measure },

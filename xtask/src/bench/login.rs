@@ -75,6 +75,11 @@ impl Sshd {
         &self.access
     }
 
+    /// Its process.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// One that serves this, entered with this key.
     pub(super) fn start(folder: &Path, key: &Path, serves: Serves) -> Result<Self> {
         let sshd = machine::find("sshd").context("OpenSSH's server is not there")?;

@@ -66,6 +66,10 @@ const TARGETS: &[(&str, Target)] = &[
     // four fifths of the peer's bytes a second
     ("sftp-up", Target::Ratio(1.25)),
     ("sftp-down", Target::Ratio(1.25)),
+    // nine tenths of the bytes a second of what records nothing, five times those of what does
+    ("recorded-output", Target::Ratio(1.11)),
+    ("recorded-output-tlog", Target::Ratio(0.2)),
+    ("session-memory", Target::Ratio(1.0)),
     ("revoke-1000", Target::P99(50.0)),
 ];
 
