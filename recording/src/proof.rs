@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::format::{BadFrame, FILE_NAME};
 use crate::manifest::{MANIFEST_NAME, Manifest, open_plain};
 use crate::reader::{ReadError, Reader, Tail};
-use crate::sealed::{Source, stored, unpack};
+use crate::sealed::{Source, file_of, stored, unpack};
 use portcullis_model::audit::{AuditEntry, AuditEvent};
 use portcullis_model::digest::Digest;
 use portcullis_model::id::SessionId;
@@ -102,6 +102,9 @@ pub enum RecordingFault {
     /// The log says two things about it.
     #[error("entry {0} of the log says something else than an earlier one")]
     Contradiction(u64),
+    /// There is one, while the log says that there is none.
+    #[error("there is a recording, while the log says that there is none: {0}")]
+    Unexpected(String),
     /// The manifest is not there, while the log has its digest.
     #[error("the manifest is not there: {0}")]
     NoManifest(String),
@@ -193,6 +196,12 @@ pub fn check_recording(folder: &Path, session: &SessionId, logged: Option<&Logge
     check.faults.extend(logged.iter().flat_map(|logged| &logged.contradictions).map(|number| RecordingFault::Contradiction(*number)));
     let sealed = logged.and_then(|logged| logged.sealed);
     let plain = folder.join(FILE_NAME);
+    if let Some(why) = logged.and_then(|logged| logged.missing.clone())
+        && sealed.is_none()
+        && (folder.join(MANIFEST_NAME).exists() || plain.exists())
+    {
+        check.faults.push(RecordingFault::Unexpected(why));
+    }
     if !folder.join(MANIFEST_NAME).exists() {
         if let Some((digest, ..)) = sealed {
             check.faults.push(RecordingFault::NoManifest(digest.to_string()));
@@ -258,7 +267,7 @@ struct Pieces<'a> {
 
 fn fault(chunk: &crate::manifest::Chunk, error: &crate::sealed::ChunkError) -> RecordingFault {
     let source = std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"));
-    RecordingFault::Chunk { first: chunk.first, last: (chunk.first + chunk.frames).saturating_sub(1), problem: format!("{error}{source}") }
+    RecordingFault::Chunk { first: chunk.first, last: chunk.first.saturating_add(chunk.frames).saturating_sub(1), problem: format!("{error}{source}") }
 }
 
 impl Read for Pieces<'_> {
@@ -273,7 +282,7 @@ impl Read for Pieces<'_> {
                 Ok(bytes) => unpack(chunk, &bytes).map_err(|error| self.faults.push(fault(chunk, &error))).ok(),
                 Err(error) => {
                     self.faults.push(fault(chunk, &error));
-                    std::fs::read(self.folder.join(&chunk.file)).ok().and_then(|bytes| unpack(chunk, &bytes).ok())
+                    file_of(self.folder, chunk).ok().and_then(|bytes| unpack(chunk, &bytes).ok())
                 }
             };
             match bytes {
@@ -296,7 +305,7 @@ fn frames(input: impl Read, logged: Option<&Logged>, manifest: Option<&Manifest>
     }
     let mut known: BTreeMap<u64, Digest> = logged.map(|logged| logged.grew.clone()).unwrap_or_default();
     let sealed = logged.and_then(|logged| logged.sealed).map(|(_, frames, head)| (frames, head));
-    let at_chunks = manifest.into_iter().flat_map(|manifest| &manifest.chunks).map(|chunk| (chunk.first + chunk.frames, chunk.head));
+    let at_chunks = manifest.into_iter().flat_map(|manifest| &manifest.chunks).map(|chunk| (chunk.first.saturating_add(chunk.frames), chunk.head));
     for (frames, head) in sealed.into_iter().chain(manifest.map(|manifest| (manifest.frames, manifest.head))).chain(at_chunks) {
         // what the log says counts before what the manifest says
         known.entry(frames).or_insert(head);

@@ -126,12 +126,18 @@ impl Read for Chunks {
 
 /// The file of a piece, checked against the manifest's digest.
 pub(crate) fn stored(folder: &Path, chunk: &Chunk) -> Result<Vec<u8>, ChunkError> {
-    let io = |source| ChunkError::Io { file: chunk.file.clone(), source };
-    let mut bytes = Vec::new();
-    // one byte more than there should be is enough to see that it is not the file
-    open_plain(&folder.join(&chunk.file)).and_then(|file| file.take(chunk.stored.saturating_add(1)).read_to_end(&mut bytes)).map_err(io)?;
+    let bytes = file_of(folder, chunk).map_err(|source| ChunkError::Io { file: chunk.file.clone(), source })?;
     let found = Digest::of(&bytes);
     if found == chunk.sha256 { Ok(bytes) } else { Err(ChunkError::Changed { file: chunk.file.clone(), found, named: chunk.sha256 }) }
+}
+
+/// The file of a piece, whatever it is; of one that is longer than it should be, one byte more.
+pub(crate) fn file_of(folder: &Path, chunk: &Chunk) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // what does not compress takes a little more room than it has
+    let most = chunk.stored.min(CHUNK_BYTES_MAX * 2).saturating_add(1);
+    open_plain(&folder.join(&chunk.file)).and_then(|file| file.take(most).read_to_end(&mut bytes))?;
+    Ok(bytes)
 }
 
 /// The bytes of the recording in the file of a piece.

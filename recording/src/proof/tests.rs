@@ -251,6 +251,9 @@ fn a_session_that_was_taken_away_or_put_there_is_named() {
     node.record(9, b'q', true);
     assert_eq!(node.faults(9)[0], RecordingFault::Stranger);
     let node = Node::new();
+    node.record(5, b'q', true);
+    assert!(matches!(node.faults(5).as_slice(), [RecordingFault::Unexpected(_)]), "{:?}", node.faults(5));
+    let node = Node::new();
     // under another's name
     fs::remove_dir_all(node.of(1)).unwrap();
     fs::create_dir(node.of(1)).unwrap();
@@ -271,6 +274,26 @@ fn a_recording_beside_the_pieces_is_the_same_or_named() {
     assert_eq!(node.faults(1), [], "a crash between sealing and removing");
     flip(&node.of(1).join(FILE_NAME), 500);
     assert_eq!(node.faults(1), [RecordingFault::Beside]);
+}
+
+#[test]
+fn a_manifest_that_promises_too_much_costs_nobody_memory() {
+    let node = Node::new();
+    let path = node.of(1).join(MANIFEST_NAME);
+    let good = fs::read_to_string(&path).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_str(&good).unwrap();
+    manifest["chunks"][0]["bytes"] = u64::MAX.into();
+    manifest["chunks"][0]["stored"] = u64::MAX.into();
+    manifest["chunks"][1]["first"] = u64::MAX.into();
+    manifest["chunks"][1]["frames"] = 5.into();
+    fs::write(&path, manifest.to_string()).unwrap();
+    // a file that seems to be larger than any memory
+    fs::File::options().write(true).open(node.of(1).join("chunk-000000.zst")).unwrap().set_len(1 << 40).unwrap();
+    assert!(node.faults(1).iter().any(|fault| matches!(fault, RecordingFault::Chunk { .. })), "{:?}", node.faults(1));
+    let pipe = node.of(1).join("chunk-000001.zst");
+    fs::remove_file(&pipe).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(!node.faults(1).is_empty(), "a pipe holds nobody up");
 }
 
 #[test]

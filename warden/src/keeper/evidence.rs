@@ -177,3 +177,32 @@ impl Growth {
 
 #[cfg(test)]
 pub(crate) mod fixture;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fixture::Fixture;
+
+    #[test]
+    fn growth_is_told_for_each_piece_once_what_is_told_is_on_the_disk() {
+        let mut fixture = Fixture::new();
+        let evidence = &mut fixture.evidence;
+        let (begin, settled) = (Instant::now(), SYNC_INTERVAL + SYNC_STALL + std::time::Duration::from_millis(1));
+        evidence.output(b"little").unwrap();
+        assert_eq!(evidence.growth.look(&evidence.writer, begin), None);
+        evidence.output(&vec![b'x'; CHUNK_BYTES as usize]).unwrap();
+        let (frames, head) = (evidence.writer.next_seq(), Digest::from(evidence.writer.head()));
+        assert_eq!(evidence.growth.look(&evidence.writer, begin), None, "it may not be on the disk yet");
+        evidence.output(b"more").unwrap();
+        assert_eq!(evidence.growth.look(&evidence.writer, begin + settled), Some((frames, head)));
+        assert_eq!(evidence.growth.look(&evidence.writer, begin + settled), None, "once");
+        // a session that writes little is told of after a while
+        let later = begin + settled + CHUNK_TIME;
+        assert_eq!(evidence.growth.look(&evidence.writer, later), None);
+        let told = evidence.growth.look(&evidence.writer, later + settled);
+        assert_eq!(told, Some((evidence.writer.next_seq(), evidence.writer.head().into())));
+        // and one that writes nothing never
+        assert_eq!(evidence.growth.look(&evidence.writer, later + settled + CHUNK_TIME * 2), None);
+        assert_eq!(evidence.growth.look(&evidence.writer, later + settled * 2 + CHUNK_TIME * 2), None);
+    }
+}

@@ -178,6 +178,11 @@ impl Grants {
         self.kept.get(id).map(|kept| (&kept.signed, kept.grant.not_after))
     }
 
+    /// How many are kept.
+    pub(crate) fn count(&self) -> usize {
+        self.kept.len()
+    }
+
     /// A grant that is kept, and the fingerprint of its key.
     pub(crate) fn known(&self, id: &GrantId) -> Option<(&Grant, &str)> {
         self.kept.get(id).map(|kept| (&kept.grant, kept.fingerprint.as_str()))

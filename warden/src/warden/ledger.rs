@@ -26,7 +26,9 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Entries that may wait for the disk.
-const QUEUE: usize = 4096;
+const QUEUE: usize = 64 * 1024;
+/// Effects that may wait for their entries; more are refused.
+const WAITING_MAX: usize = 1024;
 /// Entries that are committed together at most.
 const BATCH: usize = 256;
 /// How long an entry may take to be on the disk.
@@ -79,7 +81,7 @@ pub(crate) struct Ledger<E> {
 /// Writes entries; for other threads of the warden.
 #[derive(Debug, Clone)]
 pub(crate) struct Writer {
-    orders: SyncSender<Order>,
+    orders: SyncSender<Box<Order>>,
     shared: Arc<Shared>,
 }
 
@@ -151,6 +153,9 @@ impl<E> Ledger<E> {
     /// [`Unlogged`], when the log has failed; it may not then.
     pub(crate) fn before(&mut self, event: AuditEvent, effect: E) -> Result<(), Unlogged> {
         self.failed().map_or(Ok(()), Err)?;
+        if self.waiting.len() >= WAITING_MAX {
+            return Err(Unlogged(format!("{WAITING_MAX} others wait for the disk")));
+        }
         self.next += 1;
         if let Some(writer) = &self.writer {
             writer.order(Order { event, then: Then::Effect(self.next) });
@@ -207,7 +212,7 @@ impl<E> Ledger<E> {
 
 impl Writer {
     fn order(&self, order: Order) {
-        match self.orders.try_send(order) {
+        match self.orders.try_send(Box::new(order)) {
             Ok(()) => {}
             // what is not written down cannot be made up for
             Err(TrySendError::Full(_)) => self.fail("more than can wait is waiting for the disk"),
@@ -227,7 +232,7 @@ impl Writer {
     /// [`Unlogged`].
     pub(crate) fn commit(&self, event: AuditEvent) -> Result<(), Unlogged> {
         let (tell, told) = sync_channel(1);
-        if let Err(error) = self.orders.send(Order { event, then: Then::Tell(tell) }) {
+        if let Err(error) = self.orders.send(Box::new(Order { event, then: Then::Tell(tell) })) {
             return Err(Unlogged(error.to_string()));
         }
         match told.recv_timeout(STALL) {
@@ -239,7 +244,7 @@ impl Writer {
 }
 
 /// The thread: takes what has come, all at once, and tells who waits.
-fn write(mut book: Book, orders: &Receiver<Order>, shared: &Shared) {
+fn write(mut book: Book, orders: &Receiver<Box<Order>>, shared: &Shared) {
     while let Ok(first) = orders.recv() {
         let mut batch = vec![first];
         while batch.len() < BATCH {
@@ -249,7 +254,8 @@ fn write(mut book: Book, orders: &Receiver<Order>, shared: &Shared) {
             }
         }
         let mut told = Vec::with_capacity(batch.len());
-        for Order { event, then } in batch {
+        for order in batch {
+            let Order { event, then } = *order;
             let name = event.name();
             let taken = book.append(event).map(drop).map_err(|error| Unlogged(with_sources(&error)));
             if let Err(error) = &taken {
