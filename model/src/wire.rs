@@ -22,4 +22,4 @@ pub mod shell;
 pub mod warden;
 
 /// Version of all local messages; peers of another version do not talk.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;

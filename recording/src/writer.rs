@@ -192,12 +192,6 @@ impl Writer {
         self.next
     }
 
-    /// How many bytes it has.
-    #[must_use]
-    pub fn length(&self) -> u64 {
-        self.length
-    }
-
     /// The chain's value after the last frame.
     #[must_use]
     pub fn head(&self) -> ChainHead {

@@ -4,6 +4,7 @@ use crate::fixtures::{allowed, denied, event, exec, line, receipt, session, star
 use crate::reader::Reader;
 use crate::summary::Damage;
 use crate::writer::Writer;
+use portcullis_model::boot::BootId;
 use portcullis_model::decision::Journal as _;
 use portcullis_model::event::EventKind;
 use portcullis_model::session::{ExitStatus, WindowSize};
@@ -15,7 +16,7 @@ const HOSTILE: &[u8] = b"\x1b]52;c;cm0K\x07\x1b[6n";
 
 /// A session in which everything happens that an export has to hold.
 fn recorded(folder: &Path) -> PathBuf {
-    let mut writer = Writer::create(folder, &session(), None).unwrap();
+    let mut writer = Writer::create(folder, &session(), BootId::UNKNOWN, None).unwrap();
     writer.append(&started()).unwrap();
     writer.output(b"op@node1:~$ ").unwrap();
     writer.input(b"ls\r").unwrap();

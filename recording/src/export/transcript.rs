@@ -135,6 +135,8 @@ impl<W: Write> Page<'_, W> {
                 format!("moved {} bytes{digest}{whole}: {file}", moved.bytes)
             }
             EventKind::Connected { address, .. } => format!("connected to {address}"),
+            EventKind::Tried { address, .. } => format!("tried {address}"),
+            EventKind::Alert(alert) => format!("ALERT, {}, process {}: {}", alert.kind.name(), alert.pid, printable(alert.kind.text().as_bytes())),
             EventKind::Carried { input, output } => format!("carried {input} bytes in and {output} bytes out"),
             EventKind::Signalled { number } => format!("the client sent signal {number}"),
             EventKind::LineDone { status: 0 } => return Ok(()),

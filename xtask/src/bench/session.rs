@@ -20,7 +20,7 @@ use portcullis_tests::{Access, wait};
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Instant;
 
 const ROUNDS: usize = 7;
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn processes_are_found_and_weighed() {
-        let child = Client(Command::new("sleep").arg("600").spawn().unwrap());
+        let child = Client(std::process::Command::new("sleep").arg("600").spawn().unwrap());
         let own = below(std::process::id()).unwrap();
         assert!(own.contains(&child.0.id()), "{own:?}");
         let size = wait::until("the child to be loaded", wait::LONG, || proportional(child.0.id()).ok().filter(|size| *size > 0)).unwrap();
