@@ -33,6 +33,7 @@ mod sealed;
 mod space;
 mod summary;
 mod sync;
+mod unstarted;
 mod verify;
 mod writer;
 
@@ -45,6 +46,7 @@ pub use orphan::{Orphan, OrphanError, close_orphan};
 pub use play::{InvalidSpeed, Player, Speed, Step};
 pub use proof::{Logged, RecordingCheck, RecordingFault, Register, Standing, check_all, check_recording, sessions_in};
 pub use reader::{Body, Frame, ReadError, Reader, Tail};
+pub use unstarted::{is_unstarted, set_aside};
 pub use seal::{CHUNK_BYTES, CHUNK_TIME, SealError, seal, unplain};
 pub use sealed::{ChunkError, Source};
 pub use space::SPACE_RESERVE;

@@ -4,7 +4,7 @@
 //! that is not a whole frame is moved beside the recording, into `recording.torn`, before it is cut off; the last event says
 //! so. The chain goes on from the last whole frame, so the recording is one that can be verified to its end.
 
-use crate::format::{BadFrame, FILE_NAME};
+use crate::format::BadFrame;
 use crate::manifest::open_plain;
 use crate::reader::{ReadError, Reader, Tail};
 use crate::sealed::Source;
@@ -68,6 +68,9 @@ pub enum Orphan {
     },
 }
 
+/// What was no whole frame, beside its recording.
+pub(crate) const TORN_NAME: &str = "recording.torn";
+
 /// Closes the recording of `session`, whose writer is dead: a writer that lives would write into it. `receipt` is asked for
 /// the session's end, by the number of bytes that were not a whole frame; it is now `at`, in this start of the node.
 ///
@@ -105,7 +108,7 @@ pub fn close_orphan(evidence: &Path, session: &SessionId, (at, boot): (UnixMs, B
 
 /// Moves what follows the last whole frame beside the recording; how many bytes that were.
 fn keep_torn(mut file: &File, path: &Path, length: u64) -> Result<u64, OrphanError> {
-    let beside = path.with_file_name(format!("{FILE_NAME}.torn"));
+    let beside = path.with_file_name(TORN_NAME);
     let mut keep = || -> io::Result<u64> {
         let meta = file.metadata()?;
         let torn = meta.len().saturating_sub(length);

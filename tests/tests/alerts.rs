@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use portcullis_tests::client::finish;
 use portcullis_tests::{Access, Stage, StageOptions, wait};
 use serde_json::Value;
+use std::io::Read as _;
 use std::path::Path;
 
 /// A stage whose INFRA_FULL allows every line that has not the word FORBIDDEN in it, and every program but `/usr/bin/id`.
@@ -53,7 +54,8 @@ fn a_program_that_no_accepted_line_names_is_an_alert() -> Result<()> {
     ensure!(shown.stdout.contains("unexplained: /usr/bin/whoami, called by"), "{shown:?}");
     let listed = finish(stage.cli(&["alert", "list", "--session", &session]))?;
     ensure!(listed.stdout.lines().count() == 1 && listed.stdout.contains("/usr/bin/whoami"), "{listed:?}");
-    let recording = std::fs::read(stage.data().join("evidence").join(&session).join("recording"))?;
+    let mut recording = Vec::new();
+    portcullis_recording::Source::open(&stage.data().join("evidence").join(&session).join("recording"))?.0.read_to_end(&mut recording)?;
     ensure!(String::from_utf8_lossy(&recording).contains("\"alert\":{\"session\""), "it is not in the recording");
     // who works does not read what was noticed
     let operator = finish({

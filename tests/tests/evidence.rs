@@ -1,4 +1,5 @@
 //! What a node's audit log says, and what its check finds: with the real programs, on a node and on an export by itself.
+#![expect(clippy::indexing_slicing, reason = "JSON that is not there is null")]
 
 use anyhow::{Context as _, Result, ensure};
 use portcullis_recording::log::LogKey;

@@ -159,7 +159,8 @@ mod tests {
                 assert!(matches!(check(&copy, None, &[], |_| ()).faults.as_slice(), [crate::log::LogFault::Tile(name)] if name.contains(".p/")));
             }
             fs::write(log.join("tail"), "").unwrap();
-            assert!(rest == 0 || matches!(export(&log, &folder.path().join("again")), Err(ExportError::Differs)));
+            // the entry that was not signed may have filled the tile: then there is no tail
+            assert!(rest == 0 || rest == 255 || matches!(export(&log, &folder.path().join("again")), Err(ExportError::Differs)));
         }
     }
 }

@@ -96,6 +96,15 @@ pub(crate) struct Grants {
     revocation_files: Store,
 }
 
+/// What a grant that was brought is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Installed {
+    /// One that was not kept, or not with so late an end.
+    News(GrantId),
+    /// Kept already.
+    Known,
+}
+
 impl Grants {
     /// Reads what is in the state folder.
     ///
@@ -132,7 +141,7 @@ impl Grants {
     ///
     /// # Errors
     /// [`GrantsError`]; it is not kept then.
-    pub(crate) fn install(&mut self, signed: SignedGrant, now: UnixMs) -> Result<GrantId, GrantsError> {
+    pub(crate) fn install(&mut self, signed: SignedGrant, now: UnixMs) -> Result<Installed, GrantsError> {
         let checked = self.check(&signed, now)?;
         let id = checked.grant.id.clone();
         if let Some(kept) = self.kept.get(&id) {
@@ -140,7 +149,7 @@ impl Grants {
                 return Err(GrantsError::Differs(id));
             }
             if checked.grant.not_after <= kept.grant.not_after {
-                return Ok(id);
+                return Ok(Installed::Known);
             }
         }
         let all: usize = self.kept.iter().filter(|(kept, _)| **kept != id).map(|(_, kept)| kept.bytes).sum();
@@ -149,7 +158,7 @@ impl Grants {
         }
         self.grant_files.put(id.as_str(), &signed)?;
         self.kept.insert(id.clone(), checked);
-        Ok(id)
+        Ok(Installed::News(id))
     }
 
     /// The grant, if a session may be opened under it now by the holder of the key with this fingerprint.
@@ -176,11 +185,6 @@ impl Grants {
     /// A grant that is kept, as the controller signed it, and its end.
     pub(crate) fn kept(&self, id: &GrantId) -> Option<(&SignedGrant, UnixMs)> {
         self.kept.get(id).map(|kept| (&kept.signed, kept.grant.not_after))
-    }
-
-    /// How many are kept.
-    pub(crate) fn count(&self) -> usize {
-        self.kept.len()
     }
 
     /// A grant that is kept, and the fingerprint of its key.

@@ -19,7 +19,7 @@ use portcullis_model::event::EventKind;
 use portcullis_model::id::{GrantId, SessionId};
 use portcullis_model::receipt::{EndCause, Receipt};
 use portcullis_model::session::ExitStatus;
-use portcullis_recording::{Body, FILE_NAME, Manifest, Orphan, OrphanError, ReadError, Reader, close_orphan, path_of, seal, sessions_in, unplain};
+use portcullis_recording::{Body, FILE_NAME, Manifest, Orphan, OrphanError, ReadError, Reader, close_orphan, is_unstarted, path_of, seal, sessions_in, set_aside, unplain};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -151,8 +151,9 @@ impl Worker {
             Ok(Orphan::Closed { sealed, torn }) => {
                 tracing::info!(%session, frames = sealed.frames, torn, head = %sealed.head, "a recording is closed in its keeper's stead");
             }
-            // it died before there was one
+            // it died before there was one, or before it said anything
             Err(OrphanError::Read(ReadError::Io(error))) if error.kind() == ErrorKind::NotFound => {}
+            Err(OrphanError::Empty) => {}
             Err(error) => tracing::error!(%session, error = with_sources(&error), "the recording of a keeper that died stays open"),
         }
     }
@@ -169,6 +170,10 @@ impl Worker {
         if path_of(&self.evidence, session).symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             let why = if why.is_empty() { "there is no file".to_owned() } else { why.to_owned() };
             return self.record(session, AuditEvent::RecordingMissing { session: session.clone(), why });
+        }
+        // what cannot be read is told by what packs it
+        if is_unstarted(&self.evidence, session).is_ok_and(|unstarted| unstarted) {
+            return self.set_aside(session);
         }
         if let Err(problem) = self.pack(session) {
             tracing::error!(%session, problem, "a recording is not sealed");
@@ -191,6 +196,19 @@ impl Worker {
                 tracing::info!(%session, bytes = manifest.bytes, pieces = manifest.chunks.len(), manifest = %digest, "a recording is sealed");
             }
             Err(error) => tracing::error!(%session, %error, "a recording is sealed, and stays as it was as well"),
+        }
+    }
+
+    /// Puts on record that nothing was recorded, because nothing had started, and keeps what there is of the file.
+    fn set_aside(&self, session: &SessionId) {
+        let why = "it ended before its start was recorded: nothing of it ran".to_owned();
+        match self.log.commit(AuditEvent::RecordingMissing { session: session.clone(), why }) {
+            Ok(()) => {
+                if let Err(error) = set_aside(&self.evidence, session) {
+                    tracing::error!(%session, %error, "the beginning of a recording cannot be set aside");
+                }
+            }
+            Err(error) => tracing::error!(%session, %error, "that a session did not start is not on record"),
         }
     }
 

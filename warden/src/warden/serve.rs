@@ -2,7 +2,7 @@
 
 use super::admission;
 use super::gateway::{Call, GatewayError};
-use super::grants::RevokeError;
+use super::grants::{Installed, RevokeError};
 use super::sessions::{Phase, Session};
 use super::start::{self, Keeper};
 use super::sealing::Job;
@@ -159,11 +159,10 @@ impl Warden {
     }
 
     fn install(&mut self, ticket: u64, grant: SignedGrant) {
-        let kept = self.grants.count();
         let admitted = match self.grants.install(grant, clock::now()) {
             // one that is kept already is on record
-            Ok(_) if self.grants.count() == kept => return self.say(&FromWarden::Installed { ticket }),
-            Ok(id) => {
+            Ok(Installed::Known) => return self.say(&FromWarden::Installed { ticket }),
+            Ok(Installed::News(id)) => {
                 tracing::info!(grant = %id, "a grant is kept");
                 self.grants.known(&id).map(|(grant, fingerprint)| (id, AuditEvent::admitted(grant, fingerprint.to_owned())))
             }

@@ -1,7 +1,7 @@
 //! What every measurement stands on: a mount namespace of its own, the measuring programs, a running Portcullis.
 
 use super::samples::parse;
-use super::turns::{Scheduling, within};
+use super::turns::{Scheduling, ordinarily, within};
 use super::{TOOLS, canary};
 use crate::build::{self, Profile};
 use crate::step::{cargo, run, say};
@@ -114,7 +114,7 @@ impl Ground {
     /// One of the examples that measure something, built.
     pub(super) fn example(&self, name: &str) -> Result<PathBuf> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("this program has no workspace")?;
-        run(cargo(root).args(["build", "--locked", "--release", "--quiet", "--workspace", "--example", name]))?;
+        run(&mut ordinarily(cargo(root).args(["build", "--locked", "--release", "--quiet", "--workspace", "--example", name])))?;
         Ok(build::target(root).join("release/examples").join(name))
     }
 

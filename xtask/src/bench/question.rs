@@ -13,6 +13,7 @@ use super::Plan;
 use super::ground::{Ground, numbers};
 use super::samples::Samples;
 use super::table::{Row, Unit};
+use super::turns::ordinarily;
 use crate::{build, policies};
 use crate::step::{cargo, run};
 use anyhow::{Context as _, Result, ensure};
@@ -80,6 +81,6 @@ fn build_peers() -> Result<(PathBuf, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("peers");
     let target = build::target(root.parent().context("this program has no workspace")?).join("peers");
-    run(cargo(&folder).args(["build", "--locked", "--release", "--quiet", "--target-dir"]).arg(&target))?;
+    run(&mut ordinarily(cargo(&folder).args(["build", "--locked", "--release", "--quiet", "--target-dir"]).arg(&target)))?;
     Ok((target.join("release/peers"), folder))
 }

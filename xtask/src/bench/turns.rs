@@ -27,6 +27,22 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Longest that a program may hold a processor under `SCHED_FIFO` without ever waiting, in microseconds: it is ended then.
 const HOLD: u64 = 20_000_000;
 
+/// The same command under the ordinary policy, whatever this process has: nothing else gets on while a compiler runs before all others.
+pub(super) fn ordinarily(command: &Command) -> Command {
+    let mut ordinary = Command::new("chrt");
+    ordinary.args(["--other", "0"]).arg(command.get_program()).args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        ordinary.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => ordinary.env(name, value),
+            None => ordinary.env_remove(name),
+        };
+    }
+    ordinary
+}
+
 /// How processes are scheduled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scheduling {

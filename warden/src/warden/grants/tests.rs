@@ -59,8 +59,8 @@ fn only_what_the_controller_signed_for_this_node_is_kept() {
     let no_key = signed(&Grant { public_key: "ssh-ed25519 AAAA".into(), ..grant(1) });
     assert!(matches!(grants.install(no_key, NOW), Err(GrantsError::Key(_))));
     assert!(grants.pages().is_empty());
-    assert_eq!(grants.install(signed(&grant(1)), NOW).unwrap(), grant(1).id);
-    assert_eq!(grants.install(signed(&grant(1)), NOW).unwrap(), grant(1).id, "repeated");
+    assert_eq!(grants.install(signed(&grant(1)), NOW).unwrap(), Installed::News(grant(1).id));
+    assert_eq!(grants.install(signed(&grant(1)), NOW).unwrap(), Installed::Known, "repeated");
     let other = signed(&Grant { not_after: NOW.plus(9999), ticket: "another".into(), ..grant(1) });
     assert!(matches!(grants.install(other, NOW), Err(GrantsError::Differs(_))));
 }
@@ -71,7 +71,7 @@ fn a_grant_is_extended_and_never_shortened_over_restarts_too() {
     let mut grants = load(folder.path(), NOW);
     let (first, later) = (grant(1), Grant { not_after: grant(1).not_after.plus(5000), ..grant(1) });
     grants.install(signed(&first), NOW).unwrap();
-    grants.install(signed(&later), NOW).unwrap();
+    assert_eq!(grants.install(signed(&later), NOW).unwrap(), Installed::News(first.id.clone()), "a later end is news");
     assert_eq!(grants.kept(&first.id).unwrap().1, later.not_after);
     // whoever carries grants carries the earlier form again
     grants.install(signed(&first), NOW).unwrap();
