@@ -28,7 +28,7 @@ pub(crate) const DEMO: &[Need] = &[
 /// What the tests take besides.
 pub(crate) const TEST: &[Need] = &[need("/usr/bin/python3", "python3", "attack programs, which a session runs by this path"), need("less", "less", "the scenarios leaf through a log"), need("gcc", "gcc", "attack programs"), need("unshare", "util-linux", "tests with mounts of their own"), need("asciinema", "asciinema", "a reader of exported sessions"), need("tlog-play", "tlog", "a reader of exported sessions"), need("sudoreplay", "sudo", "a reader of exported sessions")];
 /// What the benchmarks take besides.
-pub(crate) const BENCH: &[Need] = &[need("sshd", "openssh-server", "the peer that logins are compared with"), need("sudo", "sudo", "the peer that the exec guard is compared with")];
+pub(crate) const BENCH: &[Need] = &[need("sshd", "openssh-server", "the peer that logins are compared with"), need("sudo", "sudo", "the peer that the exec guard is compared with"), need("tlog-rec", "tlog", "the peer that recording is compared with")];
 
 /// Makes sure that every program is there, installing Debian's packages when this is root on such a machine.
 pub(crate) fn ensure(needs: &[&[Need]]) -> Result<()> {
