@@ -18,7 +18,7 @@ mod place;
 mod tree;
 
 pub use book::{Book, BookError, Opened};
-pub use check::{LogCheck, LogFault, check};
+pub use check::{Kept, LogCheck, LogFault, check};
 pub use export::{ExportError, export, root_at};
 pub use note::{Checkpoint, KeyError, LogKey, NoteError, VerifierKey, cosign, open_checkpoint, open_cosigned};
 pub use pages::{Page, Pages, PagesError};

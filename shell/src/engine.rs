@@ -165,6 +165,10 @@ impl Engine {
     /// # Errors
     /// [`EngineError`].
     pub fn remember(&mut self, entry: &[u8]) -> Result<(), EngineError> {
+        // a message ends at a NUL: what followed one in an entry would be a message of its own, which nobody judged
+        if entry.contains(&0) {
+            return Ok(());
+        }
         self.write(&[b"h ", entry, b"\0"].concat())
     }
 

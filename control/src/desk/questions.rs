@@ -104,6 +104,14 @@ impl Desk {
         let (question, request) = load(&mut write, actor, id).await?;
         // whoever works under a request does not answer for it, either way
         let _: Approver = Approver::of(request.request.facts(), actor)?;
+        // nor does whoever works beside them, by a share of theirs
+        let shared = request.request.facts().shared_from.clone();
+        if let Some(root) = &shared && let Some(root) = write.request(root).await? {
+            let _: Approver = Approver::of(root.request.facts(), actor)?;
+        }
+        for beside in write.shared_from(shared.as_ref().unwrap_or(&request.request.facts().id)).await? {
+            let _: Approver = Approver::of(beside.request.facts(), actor)?;
+        }
         let StoredQuestion { asked, answer, end, .. } = question;
         let named = |name: &String| PersonName::try_from(name.clone()).is_ok_and(|name| actor.name.is_same_person(&name));
         if !asked.ask.approvers.is_empty() && !asked.ask.approvers.iter().any(named) {

@@ -10,6 +10,7 @@ mod witness;
 use super::screen::{shown, time};
 use super::{CliError, Desk, Outcome, Screen};
 use anyhow::Context as _;
+use portcullis_recording::log::Kept;
 use clap::Subcommand;
 use portcullis_model::audit::AuditEntry;
 use portcullis_model::id::SessionId;
@@ -95,11 +96,12 @@ pub(super) fn local(screen: Screen, verb: Verb) -> ControlFlow<Result<Outcome, C
 pub(super) struct Place {
     pub(super) audit: PathBuf,
     pub(super) evidence: PathBuf,
+    pub(super) kept: Kept,
 }
 
 impl Place {
     pub(super) fn of(dir: &Path) -> Self {
-        Self { audit: dir.join("audit"), evidence: dir.join("evidence") }
+        Self { audit: dir.join("audit"), evidence: dir.join("evidence"), kept: Kept::Copy }
     }
 }
 
@@ -111,7 +113,7 @@ struct Wanted {
 }
 
 pub(super) async fn run(desk: &Desk, verb: Verb) -> Result<Outcome, CliError> {
-    let place = Place { audit: desk.layout.audit(), evidence: desk.layout.evidence() };
+    let place = Place { audit: desk.layout.audit(), evidence: desk.layout.evidence(), kept: Kept::Node };
     match verb {
         Verb::Tail { lines, follow } => tail(desk.screen, &place, lines, follow).await,
         Verb::Search { session, kind, text, within, .. } => search(desk.screen, &place, &Wanted { session, kind, text, within }),

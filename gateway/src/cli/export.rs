@@ -3,6 +3,7 @@
 //! Nothing is written over, and what is written is for its owner alone.
 
 use super::play::fetch;
+use super::screen::shown;
 use super::{CliError, Desk, Outcome};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -91,7 +92,7 @@ fn told(exported: &Exported) -> Outcome {
         None => return Outcome::Done,
         Some(Damage::NotClosed) => (Outcome::Done, "the recording is not closed: the session runs, or was cut off here".to_owned()),
         Some(Damage::Torn { at }) => (Outcome::Failed, format!("the recording's last frame, at byte {at}, is not whole; what is before it was exported")),
-        Some(Damage::BadFrame { seq, reason }) => (Outcome::Failed, format!("frame {seq} of the recording is not what was written: {reason}; what is before it was exported")),
+        Some(Damage::BadFrame { seq, reason }) => (Outcome::Failed, format!("frame {seq} of the recording is not what was written: {}; what is before it was exported", shown(reason))),
     };
     let _ = writeln!(io::stderr(), "portcullis: {words}");
     outcome

@@ -1,5 +1,6 @@
 //! How it went, as exit statuses.
 
+use super::screen::shown;
 use crate::chain;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -60,6 +61,7 @@ impl Outcome {
             CliError::Failed(error) => (Self::Failed, chain(error.as_ref())),
         };
         // nobody is left to be told
+        let text = text.lines().map(shown).collect::<Vec<_>>().join("\n");
         let _ = writeln!(std::io::stderr(), "portcullis: {text}");
         outcome
     }

@@ -9,6 +9,7 @@ use clap::Subcommand;
 use portcullis_control::api::types::{Page, SessionDetail, SessionView, Why};
 use portcullis_model::id::SessionId;
 use portcullis_model::receipt::EndCause;
+use portcullis_recording::log::Kept;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -73,8 +74,8 @@ pub(super) async fn run(desk: &Desk, verb: Verb) -> Result<Outcome, CliError> {
         Verb::Export(wanted) => export::run(desk, wanted).await,
         Verb::Verify { what, audit } => {
             let id = id_of(&what)?;
-            let audit = audit.unwrap_or_else(|| desk.layout.audit());
-            verify::one(desk.screen, &desk.layout.evidence().join(id.as_str()), &id, Some(&audit))
+            let (audit, kept) = audit.map_or_else(|| (desk.layout.audit(), Kept::Node), |audit| (audit, Kept::Copy));
+            verify::one(desk.screen, &desk.layout.evidence().join(id.as_str()), &id, Some((&audit, kept)))
         }
         Verb::Terminate { id, reason } => terminate(desk, &id, reason).await,
     }

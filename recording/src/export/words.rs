@@ -46,7 +46,7 @@ pub(super) fn why(denial: &Denial) -> String {
 /// What a recording lacks.
 pub(super) fn missing(damage: &Damage) -> String {
     match damage {
-        Damage::BadFrame { seq, reason } => format!("frame {seq} is not what was written: {reason}; what follows it is left out"),
+        Damage::BadFrame { seq, reason } => format!("frame {seq} is not what was written: {}; what follows it is left out", printable(reason.as_bytes())),
         Damage::Torn { at } => format!("the last frame, at byte {at}, is not whole"),
         Damage::NotClosed => "the session's end is not there: it still runs, or the recording was cut off".to_owned(),
     }

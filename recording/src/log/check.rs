@@ -36,6 +36,12 @@ pub enum LogFault {
         /// what should be
         expected: String,
     },
+    /// A copy has entries that nobody signed.
+    #[error("entry {first} and what follows it are not signed; a copy has nothing of the kind (at the node itself, verify by the session's id)")]
+    Unsigned {
+        /// the first of them
+        first: u64,
+    },
     /// The checkpoint is not what the log signed.
     #[error("the checkpoint is not good: {0}")]
     Checkpoint(String),
@@ -103,13 +109,22 @@ pub struct LogCheck {
     pub faults: Vec<LogFault>,
 }
 
+/// Where a log lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// At its node, which goes on writing it: what is not signed yet is there too.
+    Node,
+    /// Anywhere else: only what was signed is believed.
+    Copy,
+}
+
 /// Checks the log in `folder`, whose key is `expected` (or the one that lies in the folder, which proves less), and that these
 /// witnesses have signed its checkpoint; each entry that can be read is given to `each`, in order.
-pub fn check(folder: &Path, expected: Option<&VerifierKey>, witnesses: &[VerifierKey], mut each: impl FnMut(&AuditEntry)) -> LogCheck {
+pub fn check(folder: &Path, kept: Kept, expected: Option<&VerifierKey>, witnesses: &[VerifierKey], mut each: impl FnMut(&AuditEntry)) -> LogCheck {
     let mut found = LogCheck { key: None, checkpoint: None, entries: 0, witnesses: Vec::new(), faults: Vec::new() };
     signatures(folder, expected, witnesses, &mut found);
     let size = found.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.size);
-    let mut sums = Sums::new(folder, size);
+    let mut sums = Sums::new(folder, kept, size);
     let mut clock = Clock::default();
     let mut boot = None;
     for page in Pages::of(folder) {
@@ -122,6 +137,11 @@ pub fn check(folder: &Path, expected: Option<&VerifierKey>, witnesses: &[Verifie
             }
         };
         found.entries = page.number + 1;
+        // anybody can put entries behind what was signed
+        if kept == Kept::Copy && page.number >= size {
+            found.faults.push(LogFault::Unsigned { first: size });
+            break;
+        }
         sums.add(&page);
         let entry = match read(&page) {
             Ok(entry) => entry,
@@ -199,6 +219,7 @@ fn signatures(folder: &Path, expected: Option<&VerifierKey>, witnesses: &[Verifi
 /// The tree over the entries, the tree over the tiles, and where they differ.
 struct Sums<'a> {
     folder: &'a Path,
+    kept: Kept,
     size: u64,
     entries: Frontier,
     tiles: Frontier,
@@ -213,10 +234,10 @@ struct Sums<'a> {
 }
 
 impl<'a> Sums<'a> {
-    fn new(folder: &'a Path, size: u64) -> Self {
+    fn new(folder: &'a Path, kept: Kept, size: u64) -> Self {
         let (entries, tiles) = (Frontier::default(), Frontier::default());
         let signed = (size == 0).then(|| entries.root());
-        Self { folder, size, entries, tiles, signed, open: Vec::new(), index: Vec::new(), changed: Vec::new(), bad_tiles: Vec::new() }
+        Self { folder, kept, size, entries, tiles, signed, open: Vec::new(), index: Vec::new(), changed: Vec::new(), bad_tiles: Vec::new() }
     }
 
     fn add(&mut self, page: &Page) {
@@ -272,7 +293,7 @@ impl<'a> Sums<'a> {
             let (open, index) = (self.open.get(level).cloned().unwrap_or_default(), self.index.get(level).copied().unwrap_or(0));
             let height = u32::try_from(level).unwrap_or(u32::MAX);
             let here = partial(&tile(self.folder, height, index), open.len());
-            if !open.is_empty() && (here.exists() || !self.folder.join(TAIL).exists()) {
+            if !open.is_empty() && (here.exists() || self.kept == Kept::Copy || !self.folder.join(TAIL).exists()) {
                 self.compare(level, index, &open);
             } else if level == 0 {
                 open.iter().for_each(|hash| self.tiles.push(*hash));

@@ -123,7 +123,7 @@ pub fn root_at(folder: &Path, size: u64) -> Result<Option<Digest>, PagesError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::{Book, LogKey, check};
+    use crate::log::{Book, Kept, LogKey, check};
     use portcullis_model::audit::AuditEvent;
     use portcullis_model::boot::BootId;
 
@@ -143,12 +143,19 @@ mod tests {
             book.commit().unwrap();
             let checkpoint = export(&log, &copy).unwrap();
             assert_eq!(checkpoint.size, count);
-            let found = check(&copy, None, &[], |_| ());
+            let found = check(&copy, Kept::Copy, None, &[], |_| ());
             assert_eq!((found.faults, found.entries), (vec![], count));
             assert_eq!(root_at(&copy, count).unwrap(), Some(checkpoint.root));
             assert_eq!(root_at(&copy, count + 1).unwrap(), None);
             assert!(!copy.join("tail").exists());
             let rest = count % 256;
+            // what stands behind what was signed is nobody's word
+            if rest != 255 {
+                fs::copy(log.join("tail"), copy.join("tail")).unwrap();
+                let forged = check(&copy, Kept::Copy, None, &[], |entry| assert!(entry.number < count));
+                assert!(forged.faults.contains(&crate::log::LogFault::Unsigned { first: count }), "{:?}", forged.faults);
+                fs::remove_file(copy.join("tail")).unwrap();
+            }
             assert_eq!(partial(&tile(&copy, 0, count / 256), usize::try_from(rest).unwrap()).exists(), rest > 0);
             // a partial tile that was changed is named
             if rest > 0 {
@@ -156,7 +163,7 @@ mod tests {
                 let mut bytes = fs::read(&path).unwrap();
                 bytes[3] ^= 1;
                 fs::write(&path, bytes).unwrap();
-                assert!(matches!(check(&copy, None, &[], |_| ()).faults.as_slice(), [crate::log::LogFault::Tile(name)] if name.contains(".p/")));
+                assert!(matches!(check(&copy, Kept::Copy, None, &[], |_| ()).faults.as_slice(), [crate::log::LogFault::Tile(name)] if name.contains(".p/")));
             }
             fs::write(log.join("tail"), "").unwrap();
             // the entry that was not signed may have filled the tile: then there is no tail

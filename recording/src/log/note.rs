@@ -241,6 +241,9 @@ fn parse(text: &str) -> Result<Checkpoint, NoteError> {
     let plain = size == "0" || (!size.starts_with('0') && size.bytes().all(|b| b.is_ascii_digit()));
     let size = size.parse().ok().filter(|_| plain).ok_or(NoteError::Checkpoint("its size is no number"))?;
     let root = lines.next().and_then(|root| STANDARD.decode(root).ok()).and_then(|root| root.try_into().ok());
+    if lines.next().is_some() {
+        return Err(NoteError::Checkpoint("it has more than three lines"));
+    }
     Ok(Checkpoint { origin: origin.to_owned(), size, root: Digest(root.ok_or(NoteError::Checkpoint("its root is no hash"))?) })
 }
 

@@ -105,7 +105,7 @@ impl Node {
 
     fn check_by(&self, expected: Option<&VerifierKey>, witnesses: &[VerifierKey]) -> (LogCheck, Vec<RecordingCheck>) {
         let mut register = Register::default();
-        let log = crate::log::check(&self.log(), expected, witnesses, |entry| register.note(entry));
+        let log = crate::log::check(&self.log(), crate::log::Kept::Node, expected, witnesses, |entry| register.note(entry));
         let mut all = Vec::new();
         check_all(&self.evidence(), &register, |check| all.push(check)).unwrap();
         (log, all)

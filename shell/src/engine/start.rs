@@ -101,6 +101,6 @@ impl Engine {
 /// What the engine runs before its first step: one command, so that nothing of it runs before all of it is read.
 fn boot(last: &str) -> String {
     format!(
-        "{{\nset +o history\nunset HISTFILE MAILCHECK\n__portcullis_n=0 __portcullis_status=0\n__portcullis_set() {{ return \"$1\"; }}\nreadonly -f __portcullis_set\n{last}\n}}\n"
+        "{{\nset +o history\nunset HISTFILE MAILCHECK\n__portcullis_n=0 __portcullis_status=0\n__portcullis_set() {{ return \"$1\"; }}\nreadonly -f __portcullis_set\nreadonly HOME\n{last}\n}}\n"
     )
 }

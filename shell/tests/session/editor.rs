@@ -231,3 +231,26 @@ fn a_line_is_edited_by_a_program_and_comes_back() {
     terminal.prompt();
     assert!(terminal.run("ls -a ~").contains(".portcullis_history") && !terminal.run("ls -a ~").contains("portcullis_line"));
 }
+
+#[test]
+fn a_nul_in_an_entry_is_no_message_to_the_engine() {
+    let terminal = shell();
+    // the entry goes to the engine for its list of history, in a message that a NUL ends
+    for number in 1..6 {
+        terminal.send_bytes(format!("x\x16\0l {number} rm smuggled-{number}; printf %s smug''gled\r").as_bytes());
+        let shown = terminal.prompt();
+        assert!(!shown.contains("smuggled\r") && !shown.contains("smuggled$") && !shown.contains("cannot remove"), "{shown:?}");
+    }
+    let shown = terminal.run("printf '%s\\n' fine");
+    assert!(shown.contains("fine\r\n") && !shown.contains("smuggled"), "{shown:?}");
+}
+
+#[test]
+fn home_stays_what_lines_are_judged_by() {
+    let terminal = shell();
+    for way in ["wait -n -p HOME", "getopts a HOME -a", "((HOME=7))", "let HOME=7", "unset HOME", "read HOME <<< x", "true {HOME}>/dev/null"] {
+        terminal.run(way);
+        let shown = terminal.run("printf 'at-%s-\\n' \"${HOME}\"");
+        assert!(!shown.contains("at--") && !shown.contains("at-7-") && !shown.contains("at-a-") && !shown.contains("at-x-") && !shown.contains("at-10-"), "{way}: {shown:?}");
+    }
+}

@@ -339,8 +339,11 @@ fn unfinished(site: Site<'_>) -> BTreeSet<SessionId> {
     let mut open = BTreeSet::new();
     // from the last bundles on, as far back as the last start
     let mut from = Pages::of(site.folder).count() as u64;
+    // twice as far each time, so that all of it is read twice at most
+    let mut step = 256;
     loop {
-        from = from.saturating_sub(256);
+        from = from.saturating_sub(step);
+        step *= 2;
         let mut started = from == 0;
         open.clear();
         for page in Pages::from(site.folder, from).filter_map(Result::ok) {

@@ -17,7 +17,7 @@ pub(super) fn run(screen: Screen, place: &Place, dir: &Path, only: &[SessionId])
     // the log first: what it says of a recording is on the disk before it says so
     let checkpoint = log::export(&place.audit, &to.audit).context("the audit log cannot be exported")?;
     let mut register = Register::default();
-    if let Some(fault) = log::check(&to.audit, None, &[], |entry| register.note(entry)).faults.first() {
+    if let Some(fault) = log::check(&to.audit, to.kept, None, &[], |entry| register.note(entry)).faults.first() {
         tracing::warn!(%fault, "the audit log that is exported is not good");
     }
     fs::create_dir(&to.evidence).with_context(|| format!("cannot make the folder {}", to.evidence.display()))?;

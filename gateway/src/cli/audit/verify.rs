@@ -5,7 +5,7 @@ use super::super::{CliError, Outcome, Screen};
 use super::Place;
 use anyhow::Context as _;
 use portcullis_model::id::SessionId;
-use portcullis_recording::log::{self, LogCheck, VerifierKey};
+use portcullis_recording::log::{self, Kept, LogCheck, VerifierKey};
 use portcullis_recording::{RecordingCheck, Register, Standing, check_all, check_recording};
 use serde_json::json;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(super) fn all(screen: Screen, place: &Place, expected: Option<&str>, witness
     let expected = expected.map(key).transpose()?;
     let witnesses = witnesses.iter().map(|text| key(text)).collect::<Result<Vec<_>, _>>()?;
     let mut register = Register::default();
-    let log = log::check(&place.audit, expected.as_ref(), &witnesses, |entry| register.note(entry));
+    let log = log::check(&place.audit, place.kept, expected.as_ref(), &witnesses, |entry| register.note(entry));
     let mut recordings = Vec::new();
     check_all(&place.evidence, &register, |check| recordings.push(check)).with_context(|| format!("cannot read the recordings in {}", place.evidence.display()))?;
     tell(screen, Some(&log), &recordings)
@@ -34,16 +34,16 @@ pub(crate) fn folder(screen: Screen, folder: &Path, audit: Option<&Path>) -> Res
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let session: SessionId = name.parse().map_err(|error| CliError::Usage(format!("{}: {error}", folder.display())))?;
     let beside = folder.parent().and_then(Path::parent).map(|base| base.join("audit")).filter(|audit| audit.is_dir());
-    one(screen, &folder, &session, audit.or(beside.as_deref()))
+    one(screen, &folder, &session, audit.or(beside.as_deref()).map(|audit| (audit, Kept::Copy)))
 }
 
 /// Checks one session's recording.
-pub(crate) fn one(screen: Screen, folder: &Path, session: &SessionId, audit: Option<&Path>) -> Result<Outcome, CliError> {
+pub(crate) fn one(screen: Screen, folder: &Path, session: &SessionId, audit: Option<(&Path, Kept)>) -> Result<Outcome, CliError> {
     let mut register = Register::default();
     let log = match audit {
-        Some(audit) => {
+        Some((audit, kept)) => {
             super::readable(audit)?;
-            Some(log::check(audit, None, &[], |entry| register.note(entry)))
+            Some(log::check(audit, kept, None, &[], |entry| register.note(entry)))
         }
         None => None,
     };

@@ -8,12 +8,12 @@ use super::Place;
 use anyhow::{Context as _, bail, ensure};
 use portcullis_model::digest::Digest;
 use portcullis_model::time::UnixMs;
-use portcullis_recording::log::{self, CHECKPOINT, LogKey};
+use portcullis_recording::log::{self, CHECKPOINT, Kept, LogKey};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -21,6 +21,8 @@ use std::time::SystemTime;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Seen {
+    /// The log's key.
+    key: String,
     size: u64,
     root: Digest,
 }
@@ -36,24 +38,28 @@ pub(super) fn cosign(screen: Screen, dir: &Path, key: &Path) -> Result<Outcome, 
 fn sign(audit: &Path, key: &Path) -> anyhow::Result<(String, u64, String)> {
     let secret = fs::read_to_string(key).with_context(|| format!("cannot read the witness' key {}", key.display()))?;
     let witness = LogKey::from_secret(&secret).with_context(|| format!("{} is no witness' key", key.display()))?;
-    let found = log::check(audit, None, &[], |_| ());
+    let found = log::check(audit, Kept::Copy, None, &[], |_| ());
     if let Some(fault) = found.faults.first() {
         bail!("the log is not signed: {fault}");
     }
     let checkpoint = found.checkpoint.context("there is no checkpoint")?;
+    let log = found.key.context("the log has no key")?;
     ensure!(checkpoint.origin != witness.name(), "{} is its own log: a witness is another node", checkpoint.origin);
     let memory = memory(key);
     let mut seen = remembered(&memory)?;
     if let Some(before) = seen.get(&checkpoint.origin) {
+        ensure!(before.key == log.to_string(), "{} had the key {} when it was signed before, and has {} now", checkpoint.origin, before.key, log);
         ensure!(before.size <= checkpoint.size, "{} had {} entries when it was signed before, and has {} now", checkpoint.origin, before.size, checkpoint.size);
         let root = log::root_at(audit, before.size)?;
         ensure!(root == Some(before.root), "{} is another history: its first {} entries are not those that were signed before", checkpoint.origin, before.size);
     }
     // first what is remembered: a signature that is forgotten could be given to another history
-    seen.insert(checkpoint.origin.clone(), Seen { size: checkpoint.size, root: checkpoint.root });
+    seen.insert(checkpoint.origin.clone(), Seen { key: log.to_string(), size: checkpoint.size, root: checkpoint.root });
     replace(&memory, serde_json::to_string_pretty(&seen)?.as_bytes())?;
     let path = audit.join(CHECKPOINT);
     let note = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    // exactly what was checked, whatever lies there by now
+    ensure!(log::open_checkpoint(&note, &log).is_ok_and(|now| now == checkpoint), "{} has changed while it was checked", path.display());
     replace(&path, log::cosign(&note, &witness, UnixMs::from_system(SystemTime::now()))?.as_bytes())?;
     Ok((checkpoint.origin, checkpoint.size, witness.witness().to_string()))
 }
@@ -77,8 +83,14 @@ fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     unfinished.push(".new");
     let unfinished = PathBuf::from(unfinished);
     let write = || -> std::io::Result<()> {
-        fs::write(&unfinished, bytes)?;
-        fs::File::open(&unfinished)?.sync_all()?;
+        // in a folder of somebody else's: whatever lies there under this name is not written through
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = fs::File::options().write(true).create_new(true).open(&unfinished)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
         fs::rename(&unfinished, path)
     };
     write().with_context(|| format!("cannot write {}", path.display()))
@@ -113,7 +125,7 @@ mod tests {
         fs::write(&key, witness.to_secret()).unwrap();
         let first = exported(folder.path(), "a", 3);
         sign(&first, &key).unwrap();
-        assert_eq!(log::check(&first, None, &[witness.verifier()], |_| ()).faults, []);
+        assert_eq!(log::check(&first, Kept::Copy, None, &[witness.verifier()], |_| ()).faults, []);
         // the entries' times are not those of the first export: another history of the same length, and a shorter one
         let error = sign(&exported(folder.path(), "b", 3), &key).unwrap_err();
         assert!(error.to_string().contains("another history"), "{error}");
