@@ -61,6 +61,17 @@ impl Effect {
         }
     }
 
+    /// Gives the receipt of this grant's revocation, if it is that, to one more.
+    fn joins(&mut self, revoked: &GrantId, ticket: u64) -> bool {
+        match self {
+            Self::Revoked { tickets, receipt } if receipt.grant == *revoked => {
+                tickets.push(ticket);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The grant under which it starts a session, if it does.
     fn starts_under(&self) -> Option<&GrantId> {
         match self {
@@ -83,6 +94,10 @@ impl Warden {
                 (Effect::Start { ticket, charge }, Ok(())) => self.start(ticket, *charge),
                 (Effect::Start { ticket, .. }, Err(error)) => ticket.into_iter().for_each(|ticket| self.refuse(ticket, error.to_string())),
                 (Effect::Revoked { tickets, receipt }, Ok(())) => {
+                    // not before it is on record: a receipt that is kept is given without another entry
+                    if let Err(error) = self.grants.done(&receipt) {
+                        tracing::error!(grant = %receipt.grant, error = with_sources(&error), "the receipt of a revocation cannot be kept");
+                    }
                     for ticket in tickets {
                         self.say(&FromWarden::Revoked { ticket, receipt: receipt.clone() });
                     }
@@ -320,7 +335,7 @@ impl Warden {
                 None
             }
         };
-        if answer.is_some_and(|ticket| self.revocations.join(&grant, ticket)) {
+        if answer.is_some_and(|ticket| self.revocations.join(&grant, ticket) || self.ledger.waiting().any(|effect| effect.joins(&grant, ticket))) {
             return;
         }
         if !known {
@@ -375,9 +390,6 @@ impl Warden {
             let (sessions, killed, survivors) = (receipt.sessions.len(), receipt.killed(), receipt.survivors());
             self.belongings.end(&receipt.grant);
             tracing::info!(grant = %receipt.grant, sessions, killed, survivors, micros = receipt.micros, "a revocation is done");
-            if let Err(error) = self.grants.done(&receipt) {
-                tracing::error!(grant = %receipt.grant, error = with_sources(&error), "the receipt of a revocation cannot be kept");
-            }
             let (event, tickets) = (AuditEvent::revoked(&receipt), done.tickets);
             if let Err(error) = self.ledger.before(event, Effect::Revoked { tickets: tickets.clone(), receipt }) {
                 tickets.into_iter().for_each(|ticket| self.refuse(ticket, error.to_string()));
